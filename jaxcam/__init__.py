@@ -1,0 +1,1 @@
+"""Class activation mapping in pure JAX/Flax."""
