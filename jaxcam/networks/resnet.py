@@ -1,0 +1,116 @@
+"""Residual networks (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv 1512.03385).
+
+Structure and numerics are torchvision's: a bottleneck's stride stands on its 3x3 convolution, BatchNorm has epsilon 1e-5.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from flax import linen as nn
+
+from jaxcam.networks.classifier import Classifier, LinearHead
+
+convolution = partial(nn.Conv, use_bias=False, kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"))
+batch_norm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
+
+# Stem name -> (kernel, stride, max-pool after it). "small" and "tiny" keep more cells of small images.
+STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "tiny": (3, 1, False)}
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    width: int
+    stride: int
+    activation: Callable
+
+    @nn.compact
+    def __call__(self, x, train: bool):
+        norm = partial(batch_norm, use_running_average=not train)
+        y = convolution(self.width, (3, 3), self.stride, padding=1, name="conv1")(x)
+        y = self.activation(norm(name="bn1")(y))
+        y = convolution(self.width, (3, 3), padding=1, name="conv2")(y)
+        y = norm(name="bn2")(y)
+        if self.stride != 1 or x.shape[-1] != y.shape[-1]:
+            x = convolution(self.width, (1, 1), self.stride, name="downsample_conv")(x)
+            x = norm(name="downsample_bn")(x)
+        return self.activation(x + y)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions, the last four times as wide, and a shortcut."""
+
+    width: int
+    stride: int
+    activation: Callable
+
+    @nn.compact
+    def __call__(self, x, train: bool):
+        norm = partial(batch_norm, use_running_average=not train)
+        y = convolution(self.width, (1, 1), name="conv1")(x)
+        y = self.activation(norm(name="bn1")(y))
+        y = convolution(self.width, (3, 3), self.stride, padding=1, name="conv2")(y)
+        y = self.activation(norm(name="bn2")(y))
+        y = convolution(4 * self.width, (1, 1), name="conv3")(y)
+        y = norm(name="bn3")(y)
+        if self.stride != 1 or x.shape[-1] != y.shape[-1]:
+            x = convolution(4 * self.width, (1, 1), self.stride, name="downsample_conv")(x)
+            x = norm(name="downsample_bn")(x)
+        return self.activation(x + y)
+
+
+class ResNet(nn.Module):
+    """The backbone: a stem and four stages of residual blocks.
+
+    Attributes:
+        block: "basic" or "bottleneck".
+        blocks: number of blocks of each stage.
+        width: channels of the first stage; each later stage doubles them.
+        stem: "imagenet" (7x7 stride 2, max-pool), "small" (3x3 stride 2) or "tiny" (3x3 stride 1).
+        strides: stride of each stage; (1, 2, 2, 1) gives maps twice as fine as torchvision's (1, 2, 2, 2).
+        activation: the non-linearity everywhere.
+    """
+
+    block: str
+    blocks: tuple[int, ...]
+    width: int = 64
+    stem: str = "imagenet"
+    strides: tuple[int, ...] = (1, 2, 2, 2)
+    activation: Callable = nn.relu
+    stages = ("stem", "layer1", "layer2", "layer3", "layer4")
+
+    @nn.compact
+    def __call__(self, x, since: str | None = None, upto: str = "layer4", train: bool = False):
+        # In a compact module the parts keep their names, and so their weights, whichever of them run.
+        first = 0 if since is None else self.stages.index(since) + 1
+        for index in range(first, self.stages.index(upto) + 1):
+            x = self._stem(x, train) if index == 0 else self._stage(x, index - 1, train)
+        return x
+
+    def _stem(self, x, train):
+        if self.stem not in STEMS:
+            raise ValueError(f"stem: got {self.stem!r}; use one of {', '.join(STEMS)}")
+        kernel, stride, pool = STEMS[self.stem]
+        x = convolution(self.width, (kernel, kernel), stride, padding=kernel // 2, name="conv1")(x)
+        x = self.activation(batch_norm(use_running_average=not train, name="bn1")(x))
+        return nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))) if pool else x
+
+    def _stage(self, x, stage, train):
+        block = {"basic": BasicBlock, "bottleneck": Bottleneck}[self.block]
+        for index in range(self.blocks[stage]):
+            stride = self.strides[stage] if index == 0 else 1
+            x = block(self.width * 2**stage, stride, self.activation, name=f"layer{stage + 1}_{index}")(x, train)
+        return x
+
+
+def resnet(num_classes: int, *, block: str, blocks: tuple[int, ...], dropout: float = 0.0, **options) -> Classifier:
+    """A residual network with a GAP head; `options` are the other fields of `ResNet`."""
+    tuples = {name: tuple(value) for name, value in options.items() if isinstance(value, list)}
+    return Classifier(ResNet(block, blocks, **{**options, **tuples}), LinearHead(num_classes, dropout=dropout))
+
+
+# ResNet-10 has one basic block a stage: the smallest of the family, for small images and small machines.
+resnet10 = partial(resnet, block="basic", blocks=(1, 1, 1, 1))
+resnet18 = partial(resnet, block="basic", blocks=(2, 2, 2, 2))
+resnet34 = partial(resnet, block="basic", blocks=(3, 4, 6, 3))
+resnet50 = partial(resnet, block="bottleneck", blocks=(3, 4, 6, 3))
