@@ -1,0 +1,100 @@
+"""What a data set is: a sequence of examples, each a file with its label and its boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import overload
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled photo, not yet read.
+
+    Attributes:
+        path: the image file.
+        label: index into the data set's classes.
+        boxes: ground-truth boxes of that class, half-open (x0, y0, x1, y1) in pixels of the file; () where unknown.
+
+    >>> Example(Path("cat.jpg"), 3, ((0.0, 10.0, 64.0, 59.0),)).label
+    3
+    """
+
+    path: Path
+    label: int
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class Dataset(Sequence[Example]):
+    """A labelled image set: `dataset[i]` is an Example, `dataset[a:b]` a smaller Dataset of the same classes.
+
+    Attributes:
+        examples: in a fixed order.
+        classes: readable, unique names; an example's label is an index into them.
+        class_ids: WordNet ids in the same order, or () where there are none.
+        split: the part it was read from ("train", "val", ...), "" where there is only one.
+
+    Raises:
+        ValueError: if the ids and names differ in number, a name is repeated or a label is no index into the names.
+
+    >>> Dataset((Example(Path("a.jpg"), 0), Example(Path("b.jpg"), 1)), ("cat", "dog"))
+    Dataset(2 images, 2 classes)
+    """
+
+    examples: tuple[Example, ...]
+    classes: tuple[str, ...]
+    class_ids: tuple[str, ...] = ()
+    split: str = ""
+
+    def __post_init__(self):
+        if self.class_ids and len(self.class_ids) != len(self.classes):
+            raise ValueError(f"class_ids: got {len(self.class_ids)} for {len(self.classes)} classes; give one a class")
+        if len(set(self.classes)) != len(self.classes):
+            repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
+            raise ValueError(f"classes: got {', '.join(repeated)} more than once; give each class a name of its own")
+        for example in self.examples:
+            if not 0 <= example.label < len(self.classes):
+                raise ValueError(
+                    f"{example.path}: got label {example.label} of {len(self.classes)} classes; labels count from 0"
+                )
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Dataset": ...
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return replace(self, examples=self.examples[index])
+        return self.examples[index]
+
+    def __repr__(self) -> str:
+        split = f"{self.split}, " if self.split else ""
+        return f"Dataset({split}{len(self)} images, {len(self.classes)} classes)"
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether every example has a ground-truth box (and there is an example)."""
+        return len(self) > 0 and all(example.boxes for example in self.examples)
+
+    def spread(self, count: int) -> "Dataset":
+        """`count` examples evenly spaced over the set, always the same: over the classes, where it is sorted by class.
+
+        Args:
+            count: how many, at least 1; the whole set where it has no more.
+
+        >>> dataset = Dataset(tuple(Example(Path("photo.jpg"), label) for label in range(9)), tuple("abcdefghi"))
+        >>> [example.label for example in dataset.spread(3)]
+        [1, 4, 7]
+        """
+        if count < 1:
+            raise ValueError(f"count: got {count}; give at least 1 image")
+        if count >= len(self):
+            return self
+        # The middle of each of `count` equal parts.
+        middles = ((2 * part + 1) * len(self) // (2 * count) for part in range(count))
+        return replace(self, examples=tuple(self.examples[index] for index in middles))

@@ -1,0 +1,114 @@
+"""Tiny ImageNet: 200 classes, 64 x 64 pixels, one box an image, 100,000 to train on and 10,000 to evaluate."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxcam.datasets.example import Dataset, Example
+
+SPLITS = ("train", "val")
+
+
+def tiny_imagenet(data_dir: str | os.PathLike, *, split: str = "train") -> Dataset:
+    """List Tiny ImageNet, unpacked as it is distributed.
+
+    Classes are the WordNet ids of `wnids.txt`, sorted; a class is named by the first of its names in `words.txt`.
+    The files' boxes are 0-based and inclusive; here they are half-open, (x0, y0, x1 + 1, y1 + 1).
+
+    Args:
+        data_dir: the folder that holds `wnids.txt`, `words.txt`, `train` and `val`.
+        split: "train" (sorted by class) or "val".
+
+    Returns:
+        A Dataset, one box an example. No image is opened.
+
+    Raises:
+        ValueError: for another split, or a missing or malformed file: which one, and in which line.
+
+    >>> import jaxcam.datasets
+    >>> dataset = jaxcam.datasets.tiny_imagenet("tiny-imagenet-200", split="val")  # doctest: +SKIP
+    >>> dataset  # doctest: +SKIP
+    Dataset(val, 10000 images, 200 classes)
+
+    Source: http://cs231n.stanford.edu/tiny-imagenet-200.zip
+    """
+    if split == "test":
+        raise ValueError('split: got "test", whose labels were never published; use "train" or "val"')
+    if split not in SPLITS:
+        raise ValueError(f'split: got {split!r}; use "train" or "val"')
+    root = Path(data_dir)
+    ids = sorted({line.strip() for _, line in _lines(root / "wnids.txt")})
+    if not ids:
+        raise ValueError(f"{root / 'wnids.txt'}: got no class; give one WordNet id a line")
+    examples = _train(root, ids) if split == "train" else _val(root, ids)
+    return Dataset(tuple(examples), _names(root / "words.txt", ids), tuple(ids), split)
+
+
+def _train(root: Path, ids: list[str]) -> Iterator[Example]:
+    for label, class_id in enumerate(ids):
+        folder = root / "train" / class_id
+        yield from _annotated(folder / f"{class_id}_boxes.txt", folder / "images", label=label)
+
+
+def _val(root: Path, ids: list[str]) -> Iterator[Example]:
+    labels = {class_id: label for label, class_id in enumerate(ids)}
+    yield from _annotated(root / "val" / "val_annotations.txt", root / "val" / "images", labels=labels)
+
+
+def _annotated(path: Path, images: Path, *, label: int = 0, labels: dict[str, int] | None = None) -> Iterator[Example]:
+    """The examples of one annotation file; with `labels`, each line also holds the class id, after the name."""
+    if not images.is_dir():
+        raise ValueError(f"{images}: no such folder; unpack Tiny ImageNet as it is distributed")
+    present = set(os.listdir(images))
+    columns = 5 if labels is None else 6
+    for number, line in _lines(path):
+        fields = line.split()
+        if len(fields) != columns:
+            raise ValueError(f"{path}, line {number}: got {len(fields)} fields; expected {columns}: {line.strip()!r}")
+        if labels is not None:
+            if fields[1] not in labels:
+                raise ValueError(f"{path}, line {number}: got class {fields[1]!r}, which wnids.txt does not list")
+            label = labels[fields[1]]
+        if fields[0] not in present:
+            raise ValueError(f"{path}, line {number}: {fields[0]} is not in {images}; unpack the whole archive")
+        yield Example(images / fields[0], label, (_half_open(fields[-4:], path, number),))
+
+
+def _half_open(fields: list[str], path: Path, number: int) -> tuple[float, float, float, float]:
+    try:
+        x0, y0, x1, y1 = map(int, fields)
+    except ValueError:
+        raise ValueError(f"{path}, line {number}: got box {' '.join(fields)}; expected four integers") from None
+    if not (0 <= x0 <= x1 and 0 <= y0 <= y1):
+        raise ValueError(f"{path}, line {number}: got box {' '.join(fields)}; expected 0 <= x0 <= x1 and 0 <= y0 <= y1")
+    return float(x0), float(y0), float(x1 + 1), float(y1 + 1)
+
+
+def _names(path: Path, ids: list[str]) -> tuple[str, ...]:
+    """The first name of each id, or all of its names where the first is another class's too."""
+    synsets = dict.fromkeys(ids, "")
+    for number, line in _lines(path):
+        class_id, tab, names = line.partition("\t")
+        if not tab:
+            raise ValueError(f"{path}, line {number}: got {line.strip()!r}; expected an id, a tab and names")
+        if class_id in synsets:
+            synsets[class_id] = names.strip()
+    for class_id, names in synsets.items():
+        if not names:
+            raise ValueError(f"{path}: got no name for {class_id}; expected every id of wnids.txt")
+    first = {class_id: names.split(",")[0] for class_id, names in synsets.items()}
+    taken = list(first.values())
+    return tuple(name if taken.count(name) == 1 else synsets[class_id] for class_id, name in first.items())
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not blank, numbered from 1."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{path}: no such file; give the folder that holds wnids.txt, train and val") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text file in UTF-8") from None
