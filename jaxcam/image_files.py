@@ -1,0 +1,200 @@
+"""Image files of any kind as uint8 RGB arrays: what a network, a data set and a report read their photos with."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from PIL import ExifTags, Image, ImageChops
+
+from jaxcam.arrays import Photos
+
+Source = Path | str | bytes
+
+# Where Pillow refuses too (179 megapixels): a small file that claims more is taken for a decompression bomb.
+MAX_PIXELS = 2 * 89_478_485
+
+# EXIF orientation -> (swap the axes, then reverse the rows, then reverse the columns).
+ORIENTATIONS = {
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+
+
+def read_image(source: Source, *, orient: bool = False, max_side: int | None = None) -> Photos:
+    """An image file as RGB: greyscale is replicated, transparency laid over white, 16 bits become 8.
+
+    Of an animation the first frame is read. Safe to call from many threads.
+
+    Args:
+        source: a file, or its bytes.
+        orient: turn the image upright, as its EXIF orientation says. Data sets leave this off: their boxes are given
+            in the pixels as stored.
+        max_side: shrink the image, aspect kept and antialiased, so that its longer side has at most so many pixels;
+            large JPEGs are then decoded at a fraction of their size.
+
+    Returns:
+        uint8 (h, w, 3).
+
+    Raises:
+        ValueError: names the file and says why it cannot be read (missing, empty, truncated, no image, above 179
+            megapixels), or for a `max_side` below 1.
+
+    >>> buffer = BytesIO()
+    >>> Image.new("LA", (5, 4), (0, 0)).save(buffer, "PNG")  # black, but fully transparent
+    >>> image = read_image(buffer.getvalue())
+    >>> image.shape, image.min().item()
+    ((4, 5, 3), 255)
+    """
+    if max_side is not None and max_side < 1:
+        raise ValueError(f"max_side: got {max_side}; give a number of pixels of at least 1, or None to keep the size")
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        image = _decode_jpeg(data, max_side) if data[:3] == b"\xff\xd8\xff" else None
+        if image is None:
+            image, orientation = _decode(data, max_side)
+        else:
+            orientation = _orientation(Image.open(BytesIO(data))) if orient else 1
+    # Decoders meet broken bytes with OSError, SyntaxError, struct.error, EOFError, a warning made an error and more.
+    except Exception as error:
+        raise _unreadable(source, error) from error
+    return _upright(image, orientation) if orient else image
+
+
+def read_size(source: Source, *, orient: bool = False) -> tuple[int, int]:
+    """Height and width of an image file, from its header only.
+
+    Args:
+        source: a file, or its bytes.
+        orient: the size after turning the image upright, as its EXIF orientation says.
+
+    Returns:
+        (height, width) in pixels.
+
+    Raises:
+        ValueError: names the file and says why it cannot be read.
+
+    >>> buffer = BytesIO()
+    >>> Image.new("L", (5, 4)).save(buffer, "PNG")
+    >>> read_size(buffer.getvalue())
+    (4, 5)
+    """
+    try:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+            width, height = image.size
+            # Pillow turns TIFF files itself, and gives their upright size already.
+            swapped = orient and image.format != "TIFF" and _orientation(image) >= 5
+    except Exception as error:
+        raise _unreadable(source, error) from error
+    return (width, height) if swapped else (height, width)
+
+
+def resize_image(image: Photos, size: tuple[int, int]) -> Photos:
+    """An image at another size: bilinear, antialiased when shrinking (Pillow's).
+
+    Args:
+        image: uint8 (h, w, 3).
+        size: (height, width) wanted, in pixels.
+
+    Returns:
+        uint8 (height, width, 3); the image itself where it has that size already.
+
+    Raises:
+        ValueError: for another type or shape, or a size below 1.
+
+    >>> resize_image(np.full((4, 6, 3), 7, np.uint8), (2, 3)).tolist()[0]
+    [[7, 7, 7], [7, 7, 7], [7, 7, 7]]
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image: got {image.dtype} {image.shape}; give uint8 (h, w, 3), as read_image returns")
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"size: got ({height}, {width}); give a height and a width of at least 1")
+    if image.shape[:2] == (height, width):
+        return image
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _decode_jpeg(data: bytes, max_side: int | None) -> Photos | None:
+    """The fast way for 8-bit grey and YCbCr JPEGs; None where Pillow has to look at the file."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours not in ("Gray", "YCbCr") or height * width > MAX_PIXELS:
+            return None
+        size = _fitted(height, width, max_side)
+        # Decoding at a fraction is cheap but filters poorly: leave the last factor of two to the resize.
+        image = simplejpeg.decode_jpeg(data, "RGB", min_height=2 * size[0], min_width=2 * size[1])
+    except ValueError:  # simplejpeg is strict: it also refuses files with a stray byte that every viewer shows
+        return None
+    return resize_image(image, size)
+
+
+def _decode(data: bytes, max_side: int | None) -> tuple[Photos, int]:
+    """Any file Pillow reads, and its EXIF orientation."""
+    if not data:
+        raise ValueError("the file is empty")
+    with Image.open(BytesIO(data)) as image:
+        height, width = _fitted(image.height, image.width, max_side)
+        image.draft(None, (2 * width, 2 * height))  # JPEG only: decode at a fraction
+        image.load()
+        orientation = _orientation(image)
+        colours = _to_colours(image)
+    if colours.size != (width, height):
+        colours = colours.resize((width, height), Image.Resampling.BILINEAR)
+    if colours.mode == "RGBA":
+        colours = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours).convert("RGB")
+    return np.array(colours), orientation
+
+
+def _to_colours(image: Image.Image) -> Image.Image:
+    """The image in RGB, or in RGBA where some of it may be transparent."""
+    if image.mode == "F":
+        raise ValueError("it has floating-point pixels; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):  # the high byte, as Pillow does for 16-bit colours
+        return Image.fromarray((np.clip(image, 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        image = ImageChops.invert(image)  # Pillow takes all CMYK JPEGs for Adobe's, which store inverted inks
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _fitted(height: int, width: int, max_side: int | None) -> tuple[int, int]:
+    """The size with a longer side of at most `max_side`, aspect kept."""
+    if max_side is None or max(height, width) <= max_side:
+        return height, width
+    scale = max_side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8; 1 (upright) where there is none or the EXIF block is broken."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a photo with a broken EXIF block is still a photo
+        return 1
+
+
+def _upright(image: Photos, orientation: int) -> Photos:
+    """The image turned as its EXIF orientation says."""
+    swap, flip_rows, flip_columns = ORIENTATIONS.get(orientation, (False, False, False))
+    if swap:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
+
+
+def _unreadable(source: Source, error: Exception) -> ValueError:
+    """One sentence that names the file and what was wrong with it."""
+    name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+    if isinstance(error, Image.UnidentifiedImageError):
+        reason = "it is no image, or of an unknown format"
+    elif isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        reason = "it has too many pixels (the limit is 179 megapixels); shrink it first"
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    else:
+        reason = str(error) or type(error).__name__
+    return ValueError(f"{name}: cannot be read: {reason[:1].lower() + reason[1:]}")
