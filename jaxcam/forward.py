@@ -1,0 +1,144 @@
+"""From images to features and logits: checked, preprocessed and run by one compiled forward pass."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxcam.arrays import Features, Images, Logits, Pixels
+from jaxcam.geometry import resize
+from jaxcam.params import Params, Preprocessing
+
+ImageSize = str | tuple[int, ...] | None
+
+
+def logits(params: Params, images: Images) -> Float[Array, "*b c"]:
+    """Class scores before the softmax.
+
+    Args:
+        params: a network's.
+        images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels).
+
+    Returns:
+        (b, c) float32; (c,) for one image.
+
+    Raises:
+        ValueError: for images of another rank, channels or range.
+
+    >>> import jax, jax.numpy as jnp, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
+    >>> jaxcam.logits(params, jnp.zeros((2, 64, 64, 3))).shape
+    (2, 5)
+    """
+    images, single = check_images(params, images)
+    scores = forward(params, images)[1]
+    return scores[0] if single else scores
+
+
+def features(params: Params, images: Images, *, stage: str | None = None) -> Float[Array, "*b_cells k"]:
+    """The output of a stage of the network.
+
+    Args:
+        params: a network's.
+        images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels).
+        stage: a name of the network's `stages`; the last one by default.
+
+    Returns:
+        (b, y, x, k); (y, x, k) for one image.
+
+    Raises:
+        ValueError: for images of another rank, channels or range, or an unknown stage.
+
+    >>> import jax, jax.numpy as jnp, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
+    >>> jaxcam.features(params, jnp.zeros((2, 64, 64, 3)), stage="layer3").shape
+    (2, 14, 14, 32)
+    """
+    images, single = check_images(params, images)
+    if stage is None:
+        output = forward(params, images)[0]
+    else:
+        output = _run_to(params.network, params.variables, preprocess(params, images), stage)
+    return output[0] if single else output
+
+
+def forward(params: Params, images: Images, *, image_size: ImageSize = None) -> tuple[Features, Logits]:
+    """Features (b, y, x, k) and logits (b, c) of a checked batch (b, h, w, channels), from one forward pass.
+
+    Called plainly it is two programs, preprocessing (one a photo size) and the network (one a batch size), so that a
+    new photo size does not compile the network again.
+    """
+    return _run(params.network, params.variables, preprocess(params, images, image_size=image_size))
+
+
+def preprocess(params: Params, images: Images, *, image_size: ImageSize = None) -> Pixels:
+    """A batch resized to the card's size (or `image_size`, or as it is for "native") and normalised for the network."""
+    card = params.card
+    if image_size is None:
+        size = card.image_size
+    elif image_size == "native":
+        size = tuple(images.shape[1:-1])
+    elif isinstance(image_size, str) or len(image_size) != len(card.image_size) or min(image_size) < 1:
+        expected = ", ".join(["height", "width"] if len(card.image_size) == 2 else ["n"] * len(card.image_size))
+        raise ValueError(f'image_size: got {image_size!r}; give ({expected}), "native", or None for {card.image_size}')
+    else:
+        size = tuple(image_size)
+    return _preprocess(images, card.preprocessing, size)
+
+
+def check_images(params: Params, images: Images) -> tuple[Array, bool]:
+    """Images as a batch, and whether one image was given without a batch axis.
+
+    Shapes are always checked; the range of values for NumPy images only, since a device array is not waited for.
+    """
+    card = params.card
+    rank = len(card.image_size)
+    space = "h, w" if rank == 2 else ", ".join(["n"] * rank)
+    if images.ndim not in (rank + 1, rank + 2) or images.shape[-1] != card.channels or 0 in images.shape:
+        raise ValueError(
+            f"images: got shape {tuple(images.shape)}; give (b, {space}, {card.channels}) or one ({space}, {card.channels})"
+        )
+    if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(f"images: got {images.dtype}; give uint8 in 0..255 or floating point in [0, 1]")
+    if isinstance(images, np.ndarray) and images.dtype != np.uint8:
+        low, high = images.min(), images.max()
+        if not (low >= 0 and high <= 1):  # false for NaN too
+            raise ValueError(f"images: got values from {low} to {high}; give floats in [0, 1], or uint8 in 0..255")
+        images = images.astype(np.float32)
+    single = images.ndim == rank + 1
+    return jnp.asarray(images)[None] if single else jnp.asarray(images), single
+
+
+@partial(jax.jit, static_argnames=("preprocessing", "size"))
+def _preprocess(images: Array, preprocessing: Preprocessing, size: tuple[int, ...]) -> Array:
+    pixels = images.astype(jnp.float32)
+    if images.dtype == jnp.uint8:
+        pixels = pixels / 255
+    pixels = resize(
+        pixels, size, axis=1, method=preprocessing.interpolation, antialias=preprocessing.antialias
+    )
+    return normalize_channels(pixels, preprocessing)
+
+
+def normalize_channels(pixels: Float[Array, "*b_space channels"], preprocessing: Preprocessing) -> Array:
+    """(scale * pixels - mean) / std in the network's channel order, for pixels in [0, 1]."""
+    if preprocessing.channel_order == "BGR":
+        pixels = pixels[..., ::-1]
+    shape = (1,) * (pixels.ndim - 1) + (-1,)
+    mean = jnp.array(preprocessing.mean, jnp.float32).reshape(shape)
+    std = jnp.array(preprocessing.std, jnp.float32).reshape(shape)
+    return (preprocessing.scale * pixels - mean) / std
+
+
+@partial(jax.jit, static_argnums=0)
+def _run(network: Any, variables: Any, pixels: Array) -> tuple[Array, Array]:
+    maps = network.apply(variables, pixels, method="features")
+    return maps, network.apply(variables, maps, method="logits")
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _run_to(network: Any, variables: Any, pixels: Array, stage: str) -> Array:
+    return network.apply(variables, pixels, stage, method="features")

@@ -1,0 +1,1 @@
+"""Map methods: one function (params, images, labels, *, ...) -> maps each."""

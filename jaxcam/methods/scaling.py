@@ -1,0 +1,37 @@
+"""Raw maps scaled to [0, 1], for pictures and for thresholds."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxcam.arrays import type_of_array
+
+
+def normalize(maps: Float[type_of_array, "..."], *, method: str = "max") -> Float[Array, "..."]:
+    """Each map scaled to [0, 1].
+
+    "max": max(m, 0) / max(m); "minmax": (m - min m) / (max m - min m). A map with nothing to show, all negative for
+    "max" or constant for "minmax", gives zeros.
+
+    Args:
+        maps: raw maps (..., h, w).
+        method: "max", where 0 stays 0, or "minmax".
+
+    Returns:
+        (..., h, w) in [0, 1].
+
+    Raises:
+        ValueError: for an unknown method or maps of rank below 2.
+
+    >>> import jax.numpy as jnp, jaxcam
+    >>> jaxcam.normalize(jnp.array([[-1.0, 1.0], [2.0, 4.0]]))
+    Array([[0.  , 0.25],
+           [0.5 , 1.  ]], dtype=float32)
+    """
+    if method not in ("max", "minmax"):
+        raise ValueError(f"method: got {method!r}; use max or minmax")
+    if maps.ndim < 2:
+        raise ValueError(f"maps: got shape {tuple(maps.shape)}; give (..., h, w)")
+    maps = jnp.asarray(maps)
+    maps = jnp.maximum(maps, 0) if method == "max" else maps - maps.min((-2, -1), keepdims=True)
+    top = maps.max((-2, -1), keepdims=True)
+    return jnp.where(top > 0, maps / jnp.where(top > 0, top, 1), jnp.zeros_like(maps))

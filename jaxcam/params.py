@@ -1,0 +1,162 @@
+"""`Params`: the weights of a network together with the network and the card that says how to feed and read it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxcam.networks import NETWORKS, Classifier, Functions
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image in [0, 1] becomes the network's input: resized, then (scale * image - mean) / std.
+
+    Attributes:
+        interpolation: "bilinear", "bicubic" or "catmull_rom" (see `jaxcam.geometry.resize_matrix`).
+        antialias: filter when shrinking, as Pillow does.
+        scale: 1 for networks fed [0, 1], 255 for Caffe's.
+        mean: one value a channel, in the network's channel order; one value serves all.
+        std: likewise.
+        channel_order: "RGB" or "BGR".
+    """
+
+    interpolation: str = "bilinear"
+    antialias: bool = True
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    channel_order: str = "RGB"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What changes the computation or its reading, and nothing else.
+
+    Attributes:
+        classes: a readable name a class, in the order of the logits.
+        class_ids: their WordNet ids, or empty.
+        image_size: (height, width) that images are squashed to; its length is the spatial rank.
+        channels: channels of an image.
+        preprocessing: see `Preprocessing`.
+        threshold: share of a map's maximum above which a cell belongs to the box.
+    """
+
+    classes: tuple[str, ...] = ()
+    class_ids: tuple[str, ...] = ()
+    image_size: tuple[int, ...] = (224, 224)
+    channels: int = 3
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    threshold: float = 0.2
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Params:
+    """A PyTree of weights that knows its network: the first argument of everything in jaxcam.
+
+    Attributes:
+        variables: the leaves; `variables["params"]` is what an optimizer sees.
+        network: a Flax Linen `Classifier` or `Functions` (static, hashable).
+        card: static, hashable.
+    """
+
+    variables: Any
+    network: Classifier | Functions = field(metadata={"static": True})
+    card: Card = field(metadata={"static": True})
+
+    def replace(self, **changes: Any) -> "Params":
+        """The same with other variables, network or card."""
+        return replace(self, **changes)
+
+
+def init(
+    network: str | Classifier, key: Array, *, num_classes: int | None = None, card: Card | None = None, **options: Any
+) -> Params:
+    """Fresh weights of a network.
+
+    Args:
+        network: a name of `jaxcam.networks.NETWORKS`, or a `Classifier`.
+        key: a `jax.random.key`.
+        num_classes: number of classes c; by default as many as the card names.
+        card: how images are fed and classes named; by default ImageNet's means at 224x224 and "class 0", "class 1"...
+        options: of the named network, such as `width=32` or `stem="small"` of a ResNet.
+
+    Returns:
+        The params, float32.
+
+    Raises:
+        ValueError: for an unknown name or option, no number of classes, or one that contradicts the card.
+
+    >>> import jax, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
+    >>> params.variables["params"]["head"]["classifier"]["kernel"].shape
+    (64, 5)
+    """
+    if isinstance(network, str):
+        if num_classes is None and card is None:
+            raise ValueError("num_classes: got none; give num_classes=, or a card= that names the classes")
+        module = make_network(network, len(card.classes) if num_classes is None else num_classes, **options)
+    elif options:
+        raise ValueError(f"options: got {', '.join(options)} with a network object; set them on the network itself")
+    else:
+        module = network
+    total = module.head.num_classes
+    card = Card(classes=tuple(f"class {index}" for index in range(total))) if card is None else card
+    if len(card.classes) != total or num_classes not in (None, total):
+        raise ValueError(f"num_classes: the network has {total}, the card names {len(card.classes)}; make them equal")
+    return Params(jax.jit(module.init)(key, sample_pixels(card)), module, card)
+
+
+def make_network(name: str, num_classes: int, **options: Any) -> Classifier:
+    """The network of that name in the table, or a ValueError that lists the known ones."""
+    if name not in NETWORKS:
+        raise ValueError(f"network: got {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    try:
+        return NETWORKS[name](num_classes, **options)
+    except TypeError as error:
+        raise ValueError(f"network {name}: got options {options}: {error}") from None
+
+
+def sample_pixels(card: Card) -> Array:
+    """A black image of the card's size, as a network is given it: (1, h, w, channels) float32."""
+    return jnp.zeros((1, *card.image_size, card.channels), jnp.float32)
+
+
+def from_functions(
+    features: Callable[[Any, Array], Array],
+    logits: Callable[[Any, Array], Array],
+    kernel: Callable[[Any], Array] | None = None,
+    *,
+    variables: Any = None,
+    card: Card | None = None,
+) -> Params:
+    """One's own model as `Params`: the same three functions that every network of jaxcam has.
+
+    The functions get the variables first, so new weights need no new trace and gradients reach them. They are compared
+    by identity: make them once.
+
+    Args:
+        features: (variables, images (b, h, w, channels) float32, preprocessed) -> (b, y, x, k).
+        logits: (variables, features) -> (b, c).
+        kernel: variables -> (k, c), the weights of a linear layer over pooled features; without it `cam` is refused.
+        variables: any PyTree of arrays.
+        card: how images are fed; by default ImageNet's means at 224x224, classes without names.
+
+    Returns:
+        Params for `jaxcam.cam`, `jaxcam.logits` and the rest.
+
+    >>> import jax.numpy as jnp, jaxcam
+    >>> params = jaxcam.from_functions(
+    ...     lambda w, images: images[:, ::32, ::32],
+    ...     lambda w, features: features.mean((1, 2)) @ w,
+    ...     lambda w: w,
+    ...     variables=jnp.eye(3),
+    ... )
+    >>> jaxcam.cam(params, jnp.zeros((2, 64, 64, 3)), jnp.array([0, 2])).shape
+    (2, 64, 64)
+    """
+    return Params(variables, Functions(features, logits, kernel), Card() if card is None else card)
