@@ -1,0 +1,135 @@
+"""Classification and localization as counts that merge over batches, devices and hosts, and their shares at the end."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from jaxcam.arrays import type_of_array
+from jaxcam.geometry import iou
+
+Flags = Bool[type_of_array, "b"]
+Count = type_of_array | np.integer | int
+
+
+class LocalizationCounts(NamedTuple):
+    """How many images were, had or got what; two of them merge by adding them up field by field.
+
+    Attributes:
+        images: images classified.
+        boxed: images with a ground-truth box, which localization is counted over.
+        top1: images whose class is the first guess.
+        top5: images whose class is one of the (at most five) guesses.
+        gt_known: boxed images whose true class's box is right, whatever was predicted.
+        top1_loc: boxed images whose first guess is right in class and box.
+        top5_loc: boxed images with any guess that is right in class and box.
+        whole_image: images whose true class's map had nothing above zero, so that its box is the whole image.
+    """
+
+    images: Count
+    boxed: Count
+    top1: Count
+    top5: Count
+    gt_known: Count
+    top1_loc: Count
+    top5_loc: Count
+    whole_image: Count
+
+
+def localization_counts(
+    labels: Int[type_of_array, "b"],
+    guesses: Int[type_of_array, "b n"],
+    boxes: Float[type_of_array, "b n 4"],
+    true_class_boxes: Float[type_of_array, "b 4"],
+    *,
+    targets: Float[type_of_array, "b m 4"],
+    target_mask: Bool[type_of_array, "b m"],
+    mask: Flags,
+    whole_image: Flags,
+) -> LocalizationCounts:
+    """Count a batch as the ILSVRC devkit does: a guess is right if its class is and its IoU with any box is >= .5.
+
+    Plain arithmetic: it runs inside jit on JAX arrays, and on NumPy arrays as it is. Boxes are half-open
+    (x0, y0, x1, y1), all of one image in the same pixels.
+
+    Args:
+        labels: (b,) the image's class.
+        guesses: (b, n) predicted classes, best first.
+        boxes: (b, n, 4) a box for each guess.
+        true_class_boxes: (b, 4) the box from the map of the image's own class.
+        targets: (b, m, 4) ground-truth boxes, padded.
+        target_mask: (b, m) True where there is one; an image without any counts for classification alone.
+        mask: (b,) False where the row is padding and counts for nothing.
+        whole_image: (b,) True where `true_class_boxes` is the whole image for want of anything better.
+
+    Returns:
+        LocalizationCounts of scalars.
+
+    >>> box, yes = np.array([[[0, 0, 8, 4]]], np.float32), np.array([True])
+    >>> counts = localization_counts(
+    ...     np.array([3]), np.array([[1, 3]]), box.repeat(2, axis=1), box[:, 0],
+    ...     targets=box, target_mask=yes[:, None], mask=yes, whole_image=~yes
+    ... )
+    >>> int(counts.top1), int(counts.top5), int(counts.top5_loc)
+    (0, 1, 1)
+
+    Source: ILSVRC CLS-LOC development kit; GT-known as in Zhou et al., CVPR 2016, and later work.
+    """
+    right = (guesses == labels[:, None]) & mask[:, None]
+    boxed = target_mask.any(axis=-1) & mask
+    found = right & localized(boxes, targets, target_mask)
+    return LocalizationCounts(
+        images=mask.sum(),
+        boxed=boxed.sum(),
+        top1=right[:, 0].sum(),
+        top5=right.any(axis=-1).sum(),
+        gt_known=(localized(true_class_boxes[:, None], targets, target_mask)[:, 0] & mask).sum(),
+        top1_loc=found[:, 0].sum(),
+        top5_loc=found.any(axis=-1).sum(),
+        whole_image=(whole_image & mask).sum(),
+    )
+
+
+def localized(
+    boxes: Float[type_of_array, "b n 4"],
+    targets: Float[type_of_array, "b m 4"],
+    target_mask: Bool[type_of_array, "b m"],
+    *,
+    least: float = 0.5,
+) -> Bool[type_of_array, "b n"]:
+    """Whether each box has an IoU of `least` or more with any of its image's ground-truth boxes.
+
+    >>> halves = np.array([[[0, 0, 8, 4], [0, 0, 8, 3.9]]], np.float32)
+    >>> localized(halves, np.array([[[0, 0, 8, 8]]], np.float32), np.array([[True]]))
+    array([[ True, False]])
+    """
+    return ((iou(boxes[:, :, None], targets[:, None]) >= least) & target_mask[:, None]).any(axis=-1)
+
+
+def merge(*counts: LocalizationCounts) -> LocalizationCounts:
+    """The counts of all of them together.
+
+    >>> merge(LocalizationCounts(*[1] * 8), LocalizationCounts(*[2] * 8)).images
+    3
+    """
+    return LocalizationCounts(*map(sum, zip(*counts, strict=True)))
+
+
+def rates(counts: LocalizationCounts) -> dict[str, float]:
+    """Accuracies in percent: top1, top5 of all images; gt_known, top1_loc, top5_loc of the boxed ones, if any.
+
+    The error of the ILSVRC tables is 100 minus the accuracy.
+
+    Raises:
+        ValueError: if no image was counted.
+
+    >>> rates(LocalizationCounts(4, 0, 2, 3, 0, 0, 0, 0))
+    {'top1': 50.0, 'top5': 75.0}
+    """
+    images, boxed = int(counts.images), int(counts.boxed)
+    if images == 0:
+        raise ValueError("counts: got no image; count at least one")
+    shares = {name: 100 * int(getattr(counts, name)) / images for name in ("top1", "top5")}
+    if boxed:
+        shares |= {name: 100 * int(getattr(counts, name)) / boxed for name in ("gt_known", "top1_loc", "top5_loc")}
+    return shares
