@@ -35,7 +35,7 @@ def folder(data_dir: str | os.PathLike, *, split: str | None = None) -> Dataset:
     root = Path(data_dir) if split is None else Path(data_dir, split)
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; give a folder that holds one folder of photos for each class")
-    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
         raise ValueError(f"{root}: got no class folder; expected one folder of photos for each class")
     examples = [
@@ -51,7 +51,7 @@ def _photos(class_folder: Path) -> list[str]:
         name for name in os.listdir(class_folder) if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
     )
     if not names:
-        inner = any(entry.is_dir() for entry in os.scandir(class_folder))
+        inner = any(entry.is_dir() for entry in class_folder.iterdir())
         hint = f"give split={class_folder.name!r}" if inner else f"expected {', '.join(EXTENSIONS)}"
         raise ValueError(f"{class_folder}: got no image in this class folder; {hint}")
     return names
