@@ -3,8 +3,9 @@
 Structure and numerics are torchvision's: a bottleneck's stride stands on its 3x3 convolution, BatchNorm has epsilon 1e-5.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from flax import linen as nn
 
@@ -103,10 +104,19 @@ class ResNet(nn.Module):
         return x
 
 
-def resnet(num_classes: int, *, block: str, blocks: tuple[int, ...], dropout: float = 0.0, **options) -> Classifier:
-    """A residual network with a GAP head; `options` are the other fields of `ResNet`."""
-    tuples = {name: tuple(value) for name, value in options.items() if isinstance(value, list)}
-    return Classifier(ResNet(block, blocks, **{**options, **tuples}), LinearHead(num_classes, dropout=dropout))
+def resnet(
+    num_classes: int,
+    *,
+    block: str,
+    blocks: tuple[int, ...],
+    pool: str = "mean",
+    dropout: float = 0.0,
+    strides: Sequence[int] = (1, 2, 2, 2),
+    **options: Any,
+) -> Classifier:
+    """A residual network with a pooled linear head; `options` are the other fields of `ResNet`."""
+    backbone = ResNet(block, tuple(blocks), strides=tuple(strides), **options)
+    return Classifier(backbone, LinearHead(num_classes, pool, dropout))
 
 
 # ResNet-10 has one basic block a stage: the smallest of the family, for small images and small machines.

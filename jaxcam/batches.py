@@ -1,0 +1,132 @@
+"""From a data set's files to batches: decoded and squashed to one size by worker threads, padded and masked."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import grain
+import numpy as np
+from absl import flags
+from jaxtyping import Bool, Int32, UInt8
+from tqdm import tqdm
+
+from jaxcam.datasets import Dataset
+from jaxcam.image_files import read_image, resize_image
+
+THREADS = 4
+
+
+class Batch(NamedTuple):
+    """What one compiled step is given.
+
+    Attributes:
+        images: squashed to one size.
+        labels: the class of each image.
+        mask: False for the rows that only fill up the last batch.
+        index: position in the data set.
+        sizes: (height, width) of each image file, in pixels.
+    """
+
+    images: UInt8[np.ndarray, "b h w 3"]
+    labels: Int32[np.ndarray, " b"]
+    mask: Bool[np.ndarray, " b"]
+    index: Int32[np.ndarray, " b"]
+    sizes: Int32[np.ndarray, "b 2"]
+
+
+def batches(
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    image_size: tuple[int, int],
+    shuffle_seed: int | None = None,
+    start: int = 0,
+    cache: bool = False,
+) -> Iterator[Batch]:
+    """The data set in batches: once in order, or endlessly shuffled.
+
+    Args:
+        dataset: which files.
+        batch_size: rows of every batch; the last one of an ordered pass is padded and masked.
+        image_size: (height, width) that images are squashed to, in pixels (bilinear, antialiased).
+        shuffle_seed: None for one ordered pass; a seed for an endless stream, shuffled anew each epoch. The order depends
+            on the seed alone.
+        start: number of batches to skip, without reading them.
+        cache: decode every image once, now, and keep it in memory: n * height * width * 3 bytes.
+
+    Returns:
+        An iterator of `Batch`.
+
+    Raises:
+        ValueError: for an empty data set, a batch size below 1, or (while iterating) an unreadable image.
+
+    >>> from jaxcam.datasets import Dataset
+    >>> batches(Dataset((), ("cat",)), batch_size=8, image_size=(64, 64))
+    Traceback (most recent call last):
+    ValueError: dataset: got no images
+    """
+    if len(dataset) == 0:
+        raise ValueError("dataset: got no images")
+    if batch_size < 1:
+        raise ValueError(f"batch_size: got {batch_size}; give at least 1")
+    if not flags.FLAGS.is_parsed():  # Grain reads absl flags, which only absl's own main parses
+        flags.FLAGS.mark_as_parsed()
+    source = _decode_all(dataset, image_size) if cache else _Files(dataset, image_size)
+    order = grain.MapDataset.range(len(dataset))
+    if shuffle_seed is not None:
+        order = order.shuffle(seed=shuffle_seed).repeat()
+    rows = order.map(source.read).batch(
+        batch_size, drop_remainder=False, batch_fn=lambda rows: _collate(rows, batch_size)
+    )
+    iterator = iter(rows.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=8)))
+    grain.experimental.set_next_index(iterator, start)
+    return iterator
+
+
+class _Files:
+    """Reads an example of a data set from its file."""
+
+    def __init__(self, dataset, image_size):
+        self.dataset, self.image_size = dataset, image_size
+
+    def read(self, index):
+        example = self.dataset[int(index)]
+        image = read_image(example.path)
+        return resize_image(image, self.image_size), example.label, index, image.shape[:2]
+
+
+class _Decoded:
+    """Every example of a data set, decoded."""
+
+    def __init__(self, images, labels, sizes):
+        self.images, self.labels, self.sizes = images, labels, sizes
+
+    def read(self, index):
+        return self.images[index], self.labels[index], index, self.sizes[index]
+
+
+def _decode_all(dataset, image_size):
+    files = _Files(dataset, image_size)
+    decoded = _Decoded(
+        np.empty((len(dataset), *image_size, 3), np.uint8),
+        np.empty(len(dataset), np.int32),
+        np.empty((len(dataset), 2), np.int32),
+    )
+    with ThreadPoolExecutor(THREADS) as pool:
+        progress = tqdm(pool.map(files.read, range(len(dataset))), "decoding", len(dataset), unit=" images")
+        for image, label, index, size in progress:
+            decoded.images[index], decoded.labels[index], decoded.sizes[index] = image, label, size
+    return decoded
+
+
+def _collate(rows, batch_size):
+    filled = len(rows)
+    rows = [*rows, *[rows[0]] * (batch_size - filled)]
+    images, labels, index, sizes = zip(*rows, strict=True)
+    return Batch(
+        np.stack(images),
+        np.asarray(labels, np.int32),
+        np.arange(batch_size) < filled,
+        np.asarray(index, np.int32),
+        np.asarray(sizes, np.int32),
+    )
