@@ -47,7 +47,8 @@ def test_tiny_imagenet_train(tiny):
     assert [example.label for example in dataset] == [0, 0, 1, 1, 2, 2]
     assert dataset[0].path == tiny / "train/n01000001/images/n01000001_10.JPEG"  # in the file's own order
     assert dataset[5].boxes == ((1.0, 0.0, 64.0, 33.0),)  # 1 0 63 32, inclusive
-    assert dataset.split == "train" and dataset.has_boxes
+    assert dataset.split == "train"
+    assert dataset.has_boxes
     assert [read_image(example.path).shape for example in dataset] == [(64, 64, 3)] * 6  # greyscale too
 
 
@@ -69,7 +70,7 @@ VAL, BOXES = "val/val_annotations.txt", "train/n03000003/n03000003_boxes.txt"
 
 
 @pytest.mark.parametrize(
-    "file, number, line, message",
+    ("file", "number", "line", "message"),
     [
         (VAL, 3, "val_2.JPEG\tn03000003\t0\t0\t63", "line 3: got 5 fields; expected 6"),
         (VAL, 2, "val_1.JPEG\tn09999999\t0\t0\t63\t63", "line 2: got class 'n09999999'"),
@@ -91,7 +92,7 @@ def test_tiny_imagenet_names_file_and_line_of_a_malformed_line(tiny, file, numbe
 
 
 @pytest.mark.parametrize(
-    "missing, split",
+    ("missing", "split"),
     [
         ("wnids.txt", "val"),
         ("words.txt", "train"),
@@ -134,13 +135,15 @@ def test_folder_sorts_classes_and_photos_and_leaves_out_the_rest(tmp_path):
         tmp_path, "dog/b.JPG", "dog/a.png", "dog/.hidden.png", "dog/notes.txt", "cat/z.jpeg", ".cache/x.png", "top.jpg"
     )
     dataset = folder(tmp_path)
-    assert dataset.classes == ("cat", "dog") and dataset.class_ids == ()
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.class_ids == ()
     assert [(str(example.path.relative_to(tmp_path)), example.label) for example in dataset] == [
         ("cat/z.jpeg", 0),
         ("dog/a.png", 1),
         ("dog/b.JPG", 1),
     ]
-    assert not dataset.has_boxes and dataset.split == ""
+    assert not dataset.has_boxes
+    assert dataset.split == ""
 
 
 def test_folder_with_splits(tmp_path):
@@ -161,7 +164,7 @@ def test_folder_says_what_is_missing(tmp_path):
     with pytest.raises(ValueError, match="got no class folder"):
         folder(tmp_path)
     touch(tmp_path, "cat/1.png", "dog/notes.txt")
-    with pytest.raises(ValueError, match="dog: got no image in this class folder; expected [.]jpg"):
+    with pytest.raises(ValueError, match="dog: got no image in this class folder; expected"):
         folder(tmp_path)
 
 
@@ -171,12 +174,16 @@ def made(labels, classes=("a", "b", "c"), **options):
 
 def test_a_dataset_is_a_sequence():
     dataset = made([0, 0, 1, 2], class_ids=("n1", "n2", "n3"), split="train")
-    assert len(dataset) == 4 and dataset[-1] == Example(Path("3.png"), 2)
+    assert len(dataset) == 4
+    assert dataset[-1] == Example(Path("3.png"), 2)
     part = dataset[1:3]
-    assert isinstance(part, Dataset) and part.examples == dataset.examples[1:3]
+    assert isinstance(part, Dataset)
+    assert part.examples == dataset.examples[1:3]
     assert (part.classes, part.class_ids, part.split) == (dataset.classes, dataset.class_ids, "train")
-    assert dataset[2] in dataset and next(reversed(dataset)) == dataset[3]
-    assert not made([]).has_boxes and set(DATASETS) >= {"tiny_imagenet", "folder"}
+    assert dataset[2] in dataset
+    assert next(reversed(dataset)) == dataset[3]
+    assert not made([]).has_boxes
+    assert set(DATASETS) >= {"tiny_imagenet", "folder"}
 
 
 def test_a_spread_is_even_over_the_classes():
@@ -190,7 +197,7 @@ def test_a_spread_is_even_over_the_classes():
 
 
 @pytest.mark.parametrize(
-    "labels, options, message",
+    ("labels", "options", "message"),
     [
         ([0, 3], {}, "1.png: got label 3 of 3 classes"),
         ([-1], {}, "0.png: got label -1"),

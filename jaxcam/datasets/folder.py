@@ -47,11 +47,10 @@ def folder(data_dir: str | os.PathLike, *, split: str | None = None) -> Dataset:
 
 
 def _photos(class_folder: Path) -> list[str]:
-    names = sorted(
-        name for name in os.listdir(class_folder) if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
-    )
-    if not names:
+    names = [entry.name for entry in class_folder.iterdir() if not entry.name.startswith(".")]
+    photos = sorted(name for name in names if name.lower().endswith(EXTENSIONS))
+    if not photos:
         inner = any(entry.is_dir() for entry in class_folder.iterdir())
         hint = f"give split={class_folder.name!r}" if inner else f"expected {', '.join(EXTENSIONS)}"
         raise ValueError(f"{class_folder}: got no image in this class folder; {hint}")
-    return names
+    return photos

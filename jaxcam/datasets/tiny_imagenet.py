@@ -59,7 +59,7 @@ def _annotated(path: Path, images: Path, *, label: int = 0, labels: dict[str, in
     """The examples of one annotation file; with `labels`, each line also holds the class id, after the name."""
     if not images.is_dir():
         raise ValueError(f"{images}: no such folder; unpack Tiny ImageNet as it is distributed")
-    present = set(os.listdir(images))
+    present = {file.name for file in images.iterdir()}
     columns = 5 if labels is None else 6
     for number, line in _lines(path):
         fields = line.split()
