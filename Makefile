@@ -1,0 +1,40 @@
+# make demo, make test, make test-all, make lint: each builds the environment it needs in VENV where it is missing.
+PYTHON ?= python3
+VENV ?= .venv
+MARK ?= not slow
+PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 8 --dist loadfile
+
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
+PYTEST := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS)
+
+.PHONY: demo test test-all lint clean
+.NOTPARALLEL:
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.with-core
+	$(VENV)/bin/jaxcam explain --out out
+
+test: $(VENV)/.with-test
+	$(PYTEST) -m "$(MARK)"
+
+test-all: test
+	$(PYTEST) -m slow
+
+lint: $(VENV)/.with-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist out
+
+$(VENV)/.with-core: EXTRAS :=
+$(VENV)/.with-test: EXTRAS := [test]
+$(VENV)/.with-dev: EXTRAS := [dev]
+$(VENV)/.with-%: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "jaxcam needs Python 3.11 or newer, but '$(PYTHON)' is '$$($(PYTHON) --version 2>&1 | head -n 1)'." \
+	           "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.$(EXTRAS)'
+	@touch $@

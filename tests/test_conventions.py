@@ -1,0 +1,197 @@
+"""What the project agreed on, held by tests: layers, public names, sizes, dependencies, and words to keep out."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+import jaxcam
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "jaxcam"
+
+# A module imports from its own layer or from lower ones. Each is a file of jaxcam/ or a folder of it.
+LAYERS = (
+    {"arrays", "geometry", "whole_files"},
+    {"networks", "box_rules", "metrics", "datasets", "image_files"},
+    {"params", "checkpoints", "forward", "batches"},
+    {"methods", "report"},
+    {"explanation", "evaluation", "training"},
+    {"cli"},
+    {"__init__"},
+)
+LEVELS = {module: level for level, layer in enumerate(LAYERS) for module in layer}
+
+# Within a layer these know nothing of each other.
+STRANGERS = {
+    "networks": {"box_rules", "metrics", "datasets", "image_files"},
+    "box_rules": {"networks", "metrics", "datasets", "image_files"},
+    "metrics": {"networks", "box_rules", "datasets", "image_files"},
+    "datasets": {"networks", "box_rules", "metrics"},
+}
+
+# The order in which positional arguments come, whatever the function.
+ARGUMENT_ORDER = (
+    "network",
+    "key",
+    "params",
+    "folder",
+    "name",
+    "images",
+    "features",
+    "logits",
+    "kernel",
+    "maps",
+    "labels",
+)
+
+# Subjects that may be left out: the classes (then the predicted one), a model's linear layer, boxes to draw.
+OPTIONAL_SUBJECTS = {"labels", "kernel", "boxes"}
+
+# Machine paths and registry hosts; the brackets keep this file from matching itself.
+FORBIDDEN = re.compile(r"/w[o]rk/|/r[o]ot/|/h[o]me/|/t[m]p/|p[y]pi\.|python[h]osted|npm[j]s\.")
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    """The name of the layer table that a file of the package belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Full names that a file imports, wherever it does: at its top, in a function or for a type checker."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def inner_imports(path: Path) -> set[str]:
+    """The modules of the layer table that a file imports; the package itself is `__init__`."""
+    parts = [[*name.split("."), "__init__"] for name in imports(path)]
+    inner = {second for first, second, *_ in parts if first == "jaxcam"}
+    return {name if name in LEVELS else "__init__" for name in inner}
+
+
+def public_objects() -> list[tuple[str, object]]:
+    return [(name, getattr(jaxcam, name)) for name in jaxcam.__all__ if not name.startswith("__")]
+
+
+def public_functions() -> list[tuple[str, inspect.Signature]]:
+    return [(name, inspect.signature(value)) for name, value in public_objects() if inspect.isfunction(value)]
+
+
+def functions_of(path: Path) -> list[ast.FunctionDef]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def code_lines(function: ast.FunctionDef) -> int:
+    """Lines of a function from its `def` to its end, less those of its docstring."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is not None:
+        lines -= function.body[0].end_lineno - function.body[0].lineno + 1
+    return lines
+
+
+def test_every_module_has_a_layer():
+    modules = {module_of(path) for path in python_files("jaxcam")}
+    assert modules == set(LEVELS), "add the module to LAYERS, or take it out"
+
+
+@pytest.mark.parametrize("path", python_files("jaxcam"), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    module = module_of(path)
+    imported = inner_imports(path)
+    above = {name for name in imported if LEVELS[name] > LEVELS[module]}
+    assert not above, f"{module} (layer {LEVELS[module]}) imports {above} from above"
+    assert not imported & STRANGERS.get(module, set()), f"{module} must not know {imported & STRANGERS[module]}"
+
+
+def test_no_import_cycle_within_a_layer():
+    needs = {module: set() for module in LEVELS}
+    for path in python_files("jaxcam"):
+        needs[module_of(path)] |= inner_imports(path) - {module_of(path)}
+    for _ in LEVELS:
+        needs = {module: needed.union(*(needs[name] for name in needed)) for module, needed in needs.items()}
+    assert not [pair for pair in combinations(LEVELS, 2) if pair[0] in needs[pair[1]] and pair[1] in needs[pair[0]]]
+
+
+@pytest.mark.parametrize("name, value", public_objects(), ids=lambda value: value if isinstance(value, str) else "")
+def test_public_name_is_documented(name, value):
+    text = inspect.getdoc(value) or ""
+    assert ">>> " in text, f"jaxcam.{name}: give it an example that runs"
+    if inspect.isfunction(value):
+        parameters = inspect.signature(value).parameters
+        described = text.partition("Args:")[2].partition("Returns:")[0]
+        assert "Returns:" in text
+        assert not [p for p in parameters if not re.search(rf"^ *\**{p}: ", described, re.MULTILINE)]
+        assert inspect.signature(value).return_annotation is not inspect.Signature.empty
+        assert all(p.annotation is not inspect.Parameter.empty for p in parameters.values())
+
+
+@pytest.mark.parametrize(
+    "name, signature", public_functions(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_signature_order(name, signature):
+    """Subjects first, in one order; whatever has a default is an option, and an option goes by its name."""
+    positional = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    options = [p.name for p in positional if p.default is not p.empty and p.name not in OPTIONAL_SUBJECTS]
+    assert not options, f"jaxcam.{name}: make {options} keyword-only"
+    known = [ARGUMENT_ORDER.index(p.name) for p in positional if p.name in ARGUMENT_ORDER]
+    assert known == sorted(known), f"jaxcam.{name}: the order is {ARGUMENT_ORDER}"
+
+
+def test_no_module_is_named_like_a_public_function():
+    names = {name for name, _ in public_functions()}
+    modules = {path.stem for path in python_files("jaxcam")} | {path.parent.name for path in python_files("jaxcam")}
+    assert not names & modules
+
+
+@pytest.mark.parametrize(
+    "path", python_files("jaxcam", "scripts", "tests"), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_files_and_functions_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= (60 if path.parent.name == "scripts" else 300)
+    assert not {f.name: code_lines(f) for f in functions_of(path) if code_lines(f) > 40}
+
+
+def test_core_dependencies_are_those_imported():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[\[<>=~! ;]", requirement)[0] for requirement in project["dependencies"]}
+    tops = {name.split(".")[0] for path in python_files("jaxcam") for name in imports(path)}
+    tops -= {"jaxcam", "__future__"} | set(sys.stdlib_module_names)
+    distributions = packages_distributions()
+    imported = {re.sub("[._]", "-", distributions[top][0].lower()) for top in tops}
+    assert imported == declared
+
+
+def test_version_is_the_declared_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert jaxcam.__version__ == project["version"]
+
+
+def test_no_file_mentions_machines_or_registries():
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    found = []
+    for name in filter(None, listing.stdout.split("\0")):
+        path = ROOT / name
+        text = path.read_bytes().decode("utf-8", errors="ignore") if path.is_file() else ""
+        found += [f"{name}: {match.group()}" for match in FORBIDDEN.finditer(text)]
+    assert not found
