@@ -42,7 +42,9 @@ def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) ->
     contents = _read_json(folder)
     card = _card_from_json(folder, contents)
     module = _network_from_record(folder, contents["record"], card) if network is None else network
-    expected = jax.eval_shape(module.init, jax.random.key(0), sample_pixels(card))
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.eval_shape(module.init, jax.random.key(0), sample_pixels(card))
+    expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
     _check_leaves(folder, expected, contents["leaves"])
     try:
         variables = ocp.load_checkpointables(folder / "arrays", {"variables": expected})["variables"]

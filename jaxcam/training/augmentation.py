@@ -1,0 +1,52 @@
+"""Random crops and mirrors on the device, inside the compiled step."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+def random_crop(
+    key: Key[Array, ""], image: Float[Array, "h w k"], *, size: int, area: float, flip: bool
+) -> Float[Array, "size size k"]:
+    """A random rectangle of an image, resized to a square and mirrored half of the time.
+
+    Its share of the image's area is uniform in [area, 1] and its aspect ratio log-uniform in [3/4, 4/3], clipped to the
+    image. Resampling is bilinear, antialiased when shrinking.
+
+    Args:
+        key: of this image.
+        image: (h, w, k).
+        size: side of the square, in pixels.
+        area: smallest share of the image's area, from 0 to 1; 1 takes the whole image.
+        flip: whether to mirror at all.
+
+    Returns:
+        (size, size, k).
+
+    Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, arXiv 1409.4842.
+
+    >>> random_crop(jax.random.key(0), jnp.ones((8, 8, 3)), size=4, area=0.5, flip=True).shape
+    (4, 4, 3)
+    """
+    area_key, aspect_key, place_key, flip_key = jax.random.split(key, 4)
+    space = jnp.array(image.shape[:2], jnp.float32)
+    share = jax.random.uniform(area_key, minval=area, maxval=1.0)
+    bound = 0.0 if area == 1 else jnp.log(4 / 3)
+    aspect = jnp.exp(jax.random.uniform(aspect_key, minval=-bound, maxval=bound))
+    window = space * jnp.minimum(jnp.sqrt(share) * jnp.stack([jnp.sqrt(aspect), 1 / jnp.sqrt(aspect)]), 1.0)
+    corner = jax.random.uniform(place_key, (2,)) * (space - window)
+    scale = size / window
+    crop = jax.image.scale_and_translate(
+        image, (size, size, image.shape[2]), (0, 1), scale, -corner * scale, method="linear", antialias=True
+    )
+    return jnp.where(jax.random.bernoulli(flip_key) & flip, crop[:, ::-1], crop)
+
+
+def augment(
+    key: Key[Array, ""], images: Float[Array, "b h w k"], *, size: int, area: float, flip: bool
+) -> Float[Array, "b size size k"]:
+    """`random_crop` of each image of a batch, each with a key of its own."""
+    crop = partial(random_crop, size=size, area=area, flip=flip)
+    return jax.vmap(crop)(jax.random.split(key, images.shape[0]), images)

@@ -1,0 +1,142 @@
+"""The loop: batches in, checkpoints out; resumed where it was cut off."""
+
+import math
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from jaxcam.batches import batches
+from jaxcam.checkpoints import load
+from jaxcam.datasets import Dataset
+from jaxcam.forward import forward
+from jaxcam.params import Card, Params, init
+from jaxcam.training.recipes import Recipe
+from jaxcam.training.run_folder import RunFolder
+from jaxcam.training.step import start, train_step
+
+REPORT_EVERY = 50  # steps between two looks at the metrics: a look waits for the device
+
+
+def train(
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    out: str | os.PathLike,
+    initial: str | os.PathLike | None = None,
+    record: dict[str, Any] | None = None,
+    cache: bool = False,
+) -> Params:
+    """Train a network, or go on with a run that was cut off.
+
+    Writes `out/checkpoint` (the averaged weights, after every epoch), `out/states` (to resume from), `out/recipe.json`
+    and `out/log.jsonl` (a line an epoch). Started again with the same arguments it continues from the last epoch
+    saved; the data order and all random numbers follow from the seed and the step.
+
+    Args:
+        dataset: the training images; `recipe.holdout` of them, evenly spread, are left out to measure on.
+        recipe: how to train.
+        out: a folder.
+        initial: a checkpoint to fine-tune: its network, and all its weights of matching shape.
+        record: what else the checkpoint's `card.json` shall tell.
+        cache: keep all decoded images in memory.
+
+    Returns:
+        The params with the averaged weights.
+
+    Raises:
+        ValueError: for a data set too small, a run in `out` with another recipe, or a loss that is not finite.
+    """
+    training, held_out = split(dataset, recipe.holdout)
+    steps_an_epoch = len(training) / recipe.batch_size
+    steps = max(1, math.ceil(recipe.epochs * steps_an_epoch))
+    epoch_ends = {math.ceil(epoch * steps_an_epoch) for epoch in range(1, math.ceil(recipe.epochs))} | {steps}
+    state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
+    run_step = jax.jit(train_step, donate_argnums=0)
+    with RunFolder(Path(out), recipe, initial, len(training), record or {}) as run:
+        state = run.resume(state)
+        done = int(state.step)
+        stream = batches(
+            training,
+            batch_size=recipe.batch_size,
+            image_size=state.card.image_size,
+            shuffle_seed=recipe.seed,
+            start=done,
+            cache=cache,
+        )
+        progress, metrics = _progress(done, steps, recipe.batch_size), []
+        for step in range(done + 1, steps + 1):
+            state, measured = run_step(state, next(stream))
+            metrics.append(measured)
+            progress.update(recipe.batch_size)
+            if step % REPORT_EVERY == 0 or step in epoch_ends:
+                progress.set_postfix(_means(metrics[-REPORT_EVERY:], step))
+            if step in epoch_ends:
+                figures = {**_means(metrics, step), "held_out_accuracy": accuracy(state.params, held_out, recipe.batch_size)}
+                run.keep(state, {"step": step, "epoch": round(step / steps_an_epoch, 2), **figures})
+                tqdm.write(f"epoch {step / steps_an_epoch:.1f}: {figures}")
+                metrics = []
+    return state.params
+
+
+def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
+    """The images to train on, and the share `holdout` of them, evenly spread, that is left out to measure on."""
+    count = round(len(dataset) * holdout)
+    if len(dataset) - count < 1:
+        raise ValueError(f"dataset: got {len(dataset)} images, of which {count} are held out; give more")
+    held = {(2 * part + 1) * len(dataset) // (2 * count) for part in range(count)}
+    left = tuple(example for index, example in enumerate(dataset.examples) if index not in held)
+    return replace(dataset, examples=left), replace(dataset, examples=tuple(dataset[index] for index in sorted(held)))
+
+
+def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike | None) -> Params:
+    """Fresh weights for the data set's classes; with `initial`, that checkpoint's network and its weights that fit."""
+    size = (recipe.image_size, recipe.image_size)
+    card = Card(classes=dataset.classes, class_ids=dataset.class_ids, image_size=size)
+    key, num_classes = jax.random.key(recipe.seed), len(dataset.classes)
+    if initial is None:
+        return init(recipe.network, key, num_classes=num_classes, card=card, **dict(recipe.options))
+    old = load(initial)
+    card = replace(card, channels=old.card.channels, preprocessing=old.card.preprocessing)
+    network = old.network.clone(head=old.network.head.clone(num_classes=num_classes))
+    fresh = init(network, key, card=card)
+    same_classes = old.card.classes == card.classes
+    head = (jax.tree_util.DictKey("params"), jax.tree_util.DictKey("head"))
+    # The old classes' head means nothing for other classes, even where their number is the same.
+    variables = jax.tree_util.tree_map_with_path(
+        lambda path, new, kept: kept if new.shape == kept.shape and (same_classes or path[:2] != head) else new,
+        fresh.variables,
+        old.variables,
+    )
+    return fresh.replace(variables=variables)
+
+
+def accuracy(params: Params, dataset: Dataset, batch_size: int) -> float | None:
+    """Share of images whose best class is right; None without images."""
+    right = 0
+    for batch in batches(dataset, batch_size=batch_size, image_size=params.card.image_size) if len(dataset) else ():
+        best = np.asarray(forward(params, jnp.asarray(batch.images))[1].argmax(-1))
+        right += int(((best == batch.labels) & batch.mask).sum())
+    return round(right / len(dataset), 4) if len(dataset) else None
+
+
+def _means(metrics, step):
+    """Means over steps; this is where the host waits for the device."""
+    fetched = jax.device_get(metrics)
+    means = {name: float(np.mean([one[name] for one in fetched])) for name in fetched[0]}
+    if not math.isfinite(means["loss"]):
+        raise ValueError(f"loss: not finite by step {step}; lower the learning rate, the last good states are kept")
+    return {name: round(mean, 4) for name, mean in means.items()}
+
+
+def _progress(done, steps, batch_size):
+    # In a log file a line every half minute is enough.
+    pause = 0.5 if sys.stderr.isatty() else 30.0
+    total, first = steps * batch_size, done * batch_size
+    return tqdm(total=total, initial=first, unit=" images", unit_scale=True, mininterval=pause, desc="training")
