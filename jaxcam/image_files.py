@@ -174,7 +174,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8; 1 (upright) where there is none or the EXIF block is broken."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a photo with a broken EXIF block is still a photo
+    except Exception:  # noqa: BLE001 (whatever is wrong with its EXIF block, a photo is still a photo)
         return 1
 
 

@@ -1,0 +1,1 @@
+"""What a person looks at: heatmaps, sheets and tables."""
