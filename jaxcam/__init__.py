@@ -1,1 +1,41 @@
-"""Class activation mapping in pure JAX/Flax."""
+"""Class activation mapping in pure JAX/Flax: from weights to maps, boxes and localization error.
+
+>>> import jax, jaxcam
+>>> params = jaxcam.load("tiny_imagenet")
+>>> images = jax.numpy.zeros((2, 64, 64, 3))
+>>> maps = jaxcam.cam(params, images)
+>>> jaxcam.boxes(maps).shape
+(2, 4)
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+__version__ = version("jaxcam")
+
+# Public names by module. They are imported when first asked for, so that `import jaxcam` and the command line start fast.
+_PUBLIC = {
+    "jaxcam.box_rules": ("boxes",),
+    "jaxcam.checkpoints": ("describe", "load", "save"),
+    "jaxcam.evaluation": ("evaluate",),
+    "jaxcam.explanation": ("Explanation", "explain"),
+    "jaxcam.forward": ("features", "logits"),
+    "jaxcam.methods.activation": ("cam", "cam_from_features"),
+    "jaxcam.methods.scaling": ("normalize",),
+    "jaxcam.params": ("Card", "Params", "Preprocessing", "from_functions", "init"),
+    "jaxcam.report.heatmaps": ("overlay",),
+}
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = ["__version__", *sorted(_MODULE_OF)]  # noqa: PLE0604 (all of them are strings)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'jaxcam' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
