@@ -19,4 +19,4 @@ Labels = Int[type_of_array, "..."]  # (b,) or (b, n); for one image a scalar or 
 Maps = Float[type_of_array, "..."]  # (b, h, w) or (b, n, h, w); for one image (h, w) or (n, h, w)
 Masks = Bool[type_of_array, "*batch h w"]
 Boxes = Float[type_of_array, "*batch 4"]  # half-open (x0, y0, x1, y1) in pixels
-Photos = UInt8[ndarray, "h w 3"]  # a decoded photo on the host
+Photos = UInt8[ndarray, "_h _w 3"]  # a decoded photo on the host; its size may change on the way through a function
