@@ -23,9 +23,9 @@ LAYERS = (
     {"networks", "box_rules", "metrics", "datasets", "image_files"},
     {"params", "checkpoints", "forward", "batches"},
     {"methods", "report"},
-    {"explanation", "evaluation", "training"},
+    {"explanation", "photo_reports", "evaluation", "training"},
     {"cli"},
-    {"__init__"},
+    {"__init__", "__main__"},
 )
 LEVELS = {module: level for level, layer in enumerate(LAYERS) for module in layer}
 

@@ -1,10 +1,16 @@
 """The README keeps its word: its Python runs, its commands parse, its links lead somewhere."""
 
+import functools
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from skimage import data
+
+from jaxcam import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,6 +35,26 @@ def test_python_blocks_run_in_order(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
     assert len(blocks("python")) > 1
     assert names["why"].boxes.shape == (5, 4)
+
+
+@pytest.mark.parametrize("arguments", commands("jaxcam"), ids=" ".join)
+def test_commands_parse(arguments, monkeypatch):
+    def parsed(command):
+        return functools.wraps(command)(lambda *_, **__: 0)
+
+    monkeypatch.setattr(cli, "COMMANDS", {name: parsed(command) for name, command in cli.COMMANDS.items()})
+    assert cli.main(arguments) == 0
+
+
+def test_explain_commands_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo.jpg", "a.jpg", "b.png"):
+        Image.fromarray(data.chelsea()).save(name)
+    runnable = [words for words in commands("jaxcam") if words[0] == "explain" and "--checkpoint" not in words]
+    assert len(runnable) > 2
+    for arguments in runnable:
+        assert cli.main(arguments) == 0
+    assert len(json.loads(Path("out/mine/explanations.json").read_text())["photos"]) == 2
 
 
 def test_links_lead_to_files():
