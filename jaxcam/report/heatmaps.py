@@ -75,9 +75,7 @@ def _colours(colormap: str) -> np.ndarray:
     from matplotlib import colormaps  # slow to import, and only wanted here
 
     if colormap not in colormaps:
-        raise ValueError(
-            f"colormap: got {colormap!r}; use a name of Matplotlib's, such as jet, turbo or viridis"
-        )
+        raise ValueError(f"colormap: got {colormap!r}; use a name of Matplotlib's, such as jet, turbo or viridis")
     return colormaps[colormap](np.arange(256), bytes=True)[:, :3].astype(np.float32)
 
 

@@ -1,0 +1,82 @@
+"""The command `jaxcam`: a function a command, which parses by its signature and calls the library.
+
+The library is imported inside the functions, so that `jaxcam --help` answers at once.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+def explain(
+    photos: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[PHOTO ...]")] = (),
+    *,
+    checkpoint: str = "tiny_imagenet",
+    top: int = 5,
+    label: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME|INDEX")] = (),
+    threshold: float | None = None,
+    save_maps: bool = False,
+    out: Path = Path("out"),
+) -> int:
+    """Show where a network sees its classes in photos: a PNG each, and one JSON.
+
+    Args:
+        photos: image files; without any, a bundled photo of a cat.
+        checkpoint: a bundled name, or a folder (with a separator: ./mine).
+        top: number of classes to show, the most probable first.
+        label: a class to show instead of the top ones, by name or index; may be given several times.
+        threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
+        save_maps: write the raw maps too, as <photo>.npy (classes, height, width).
+        out: folder for the results.
+    """
+    from skimage import data
+
+    from jaxcam.checkpoints import load
+    from jaxcam.photo_reports import explain_photos, find_label
+
+    out.mkdir(parents=True, exist_ok=True)
+    params = load(checkpoint)
+    unreadable = explain_photos(
+        params,
+        photos or (Path(data.__file__).with_name("chelsea.png"),),
+        out,
+        checkpoint=checkpoint,
+        top=top,
+        labels=[find_label(params.card, wanted) for wanted in label],
+        threshold=threshold,
+        save_maps=save_maps,
+    )
+    return 1 if unreadable else 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"explain": explain}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: the arguments; those of the process by default.
+
+    Returns:
+        The exit code: 0; 1 where some files could not be read; 2 for a mistake of the user's; 130 for Ctrl-C.
+    """
+    try:
+        return tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="jaxcam",
+            description="Class activation maps: where a network sees what it says, and how well it finds it.",
+            args=argv,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    except SystemExit as stop:  # tyro's, after --help or arguments that do not parse
+        return stop.code if isinstance(stop.code, int) else 2
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

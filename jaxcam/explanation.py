@@ -1,0 +1,107 @@
+"""Why a network says what it says: its classes for a photo, and where it sees each of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxcam.arrays import Images, Labels
+from jaxcam.box_rules import boxes
+from jaxcam.forward import check_images, forward
+from jaxcam.methods.activation import cam_from_features, check_labels
+from jaxcam.params import Params
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What `explain` found for n classes of each image; for one image given alone, everything is without b.
+
+    Attributes:
+        labels: int32 (b, n) classes, the most probable first where they were not given.
+        names: their readable names, b tuples of n.
+        probabilities: float32 (b, n), the softmax over all classes.
+        maps: float32 (b, n, h, w), raw class activation maps of the images' size.
+        boxes: float32 (b, n, 4), half-open (x0, y0, x1, y1) in pixels of the images, read off the maps.
+
+    >>> import jax, jax.numpy as jnp, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
+    >>> why = jaxcam.explain(params, jnp.zeros((64, 48, 3)), [2])
+    >>> why.names, why.boxes.shape
+    (('class 2',), (1, 4))
+    """
+
+    labels: Int[Array, "*b n"]
+    names: tuple[str, ...] | tuple[tuple[str, ...], ...]
+    probabilities: Float[Array, "*b n"]
+    maps: Float[Array, "*b n h w"]
+    boxes: Float[Array, "*b n 4"]
+
+
+def explain(
+    params: Params,
+    images: Images,
+    labels: Labels | int | list[Any] | tuple[Any, ...] | None = None,
+    *,
+    top: int = 5,
+    threshold: float | None = None,
+) -> Explanation:
+    """The most probable classes of an image with their maps and boxes, from one forward pass.
+
+    Args:
+        params: a network's that ends in global pooling and one linear layer.
+        images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels).
+        labels: explain these instead of the top classes: (b,) or (b, n); for one image a scalar or (n,).
+        top: number n of classes to explain where no labels are given.
+        threshold: share of a map's maximum above which a pixel belongs to its box, in [0, 1]; None for the card's.
+
+    Returns:
+        An `Explanation`: labels, names and probabilities (b, n), maps (b, n, h, w), boxes (b, n, 4), without b for one
+        image.
+
+    Raises:
+        ValueError: for wrong shapes, images, labels, `top` or threshold, or a network without a kernel.
+
+    Source: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150.
+
+    >>> import jax, jax.numpy as jnp, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
+    >>> why = jaxcam.explain(params, jnp.zeros((2, 64, 48, 3)), top=3)
+    >>> why.probabilities.shape, why.maps.shape, why.boxes.shape
+    ((2, 3), (2, 3, 64, 48), (2, 3, 4))
+    """
+    images, single = check_images(params, images)
+    kernel = params.network.apply(params.variables, method="kernel")
+    if kernel is None:
+        raise ValueError("explain: this network has no linear layer over pooled features (no kernel)")
+    threshold = params.card.threshold if threshold is None else threshold
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, from 0 to 1")
+    chosen = _chosen(labels, top, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
+    features, logits = forward(params, images)
+    if chosen is None:
+        chosen = jax.lax.top_k(logits, top)[1]
+    maps = cam_from_features(features, kernel, chosen, size=images.shape[1:-1])
+    probabilities = jax.numpy.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)
+    explanation = (chosen, _names(params, chosen), probabilities, maps, boxes(maps, threshold=threshold))
+    return Explanation(*(part[0] for part in explanation) if single else explanation)
+
+
+def _chosen(labels: Any, top: int, *, batch: int, single: bool, num_classes: int) -> Array | None:
+    """The labels asked for as (b, n), None for the top ones."""
+    if labels is None:
+        if not 1 <= top <= num_classes:
+            raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
+        return None
+    # The names are looked up on the host anyway, so the labels' values can be checked wherever they lie.
+    chosen = check_labels(np.asarray(labels), batch=batch, single=single, num_classes=num_classes)
+    return chosen.reshape(batch, -1)
+
+
+def _names(params: Params, labels: Array) -> tuple[tuple[str, ...], ...]:
+    """Names by the card; "class 3" where it names none."""
+    classes = params.card.classes
+    return tuple(
+        tuple(classes[label] if classes else f"class {label}" for label in row) for row in np.asarray(labels).tolist()
+    )
