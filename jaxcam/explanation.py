@@ -72,7 +72,7 @@ def explain(
     ((2, 3), (2, 3, 64, 48), (2, 3, 4))
     """
     images, single = check_images(params, images)
-    kernel = params.network.apply(params.variables, method="kernel")
+    kernel: Any = params.network.apply(params.variables, method="kernel")
     if kernel is None:
         raise ValueError("explain: this network has no linear layer over pooled features (no kernel)")
     threshold = params.card.threshold if threshold is None else threshold

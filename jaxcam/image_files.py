@@ -156,7 +156,7 @@ def _to_colours(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("it has floating-point pixels; save it with 8 or 16 bits")
     if image.mode.startswith("I"):  # the high byte, as Pillow does for 16-bit colours
-        return Image.fromarray((np.clip(image, 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         image = ImageChops.invert(image)  # Pillow takes all CMYK JPEGs for Adobe's, which store inverted inks
     return image.convert("RGBA" if image.has_transparency_data else "RGB")

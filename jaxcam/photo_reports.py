@@ -14,7 +14,7 @@ from jaxcam.explanation import Explanation, explain
 from jaxcam.geometry import scale_boxes
 from jaxcam.image_files import read_image, read_size
 from jaxcam.params import Card, Params
-from jaxcam.report.sheet import save_sheet
+from jaxcam.report.sheet import draw_sheet, save_sheet
 from jaxcam.whole_files import whole_file
 
 MAX_SIDE = 1024
@@ -64,8 +64,8 @@ def explain_photos(
                 report["unreadable"].append({"path": str(photo), "error": str(error)})
                 continue
             why = explain(params, image, np.array(labels, np.int32) if labels else None, top=top, threshold=threshold)
-            entry = {"path": str(photo), "width": size[1], "height": size[0], "checkpoint": checkpoint}
-            entry |= {"threshold": threshold, "picture": f"{stem}.png"}
+            entry: dict[str, Any] = {"path": str(photo), "width": size[1], "height": size[0]}
+            entry |= {"checkpoint": checkpoint, "threshold": threshold, "picture": f"{stem}.png"}
             if save_maps:
                 entry["maps"] = f"{stem}.npy"
                 with whole_file(out / entry["maps"]) as file:
@@ -171,19 +171,19 @@ def _classes(card: Card, why: Explanation, worked_on: tuple[int, int], size: tup
 
 
 def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Explanation) -> None:
-    save_sheet(
-        out / entry["picture"],
+    sheet = draw_sheet(
         image,
         np.asarray(why.maps),
         np.asarray(why.boxes),
-        why.names,
-        np.asarray(why.probabilities),
+        [found["name"] for found in entry["classes"]],
+        [found["probability"] for found in entry["classes"]],
         title=Path(entry["path"]).name,
         subtitle=f"{entry['width']} \N{MULTIPLICATION SIGN} {entry['height']} pixels",
         caption=f"Heat shows where the evidence for a class lies, from none (blue) to the most for that class (red). "
         f"The box holds the largest region with at least {100 * entry['threshold']:g}% of the most. "
         f"Class activation maps of the checkpoint {entry['checkpoint'] or 'given'}.",
     )
+    save_sheet(out / entry["picture"], sheet)
 
 
 def _summary(entry: dict[str, Any], out: Path) -> str:

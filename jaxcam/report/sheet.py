@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log, sqrt
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,8 +25,7 @@ NAME, SMALL, FONT = 11.0, 8.5, "DejaVu Sans"
 INK, GREY, PALE, ACCENT = "#1a1a1a", "#6b6b6b", "#e4e4e4", "#d1495b"
 
 
-def save_sheet(
-    path: str | os.PathLike[str],
+def draw_sheet(
     photo: Photos,
     maps: Maps,
     boxes: Boxes,
@@ -35,11 +35,10 @@ def save_sheet(
     title: str = "",
     subtitle: str = "",
     caption: str = "",
-) -> None:
-    """Write a PNG of the photo and a heatmap of each class with its name, probability and box.
+) -> Figure:
+    """Draw a photo and a heatmap of each class over it, with the class's name, probability and box.
 
     Args:
-        path: the PNG; written beside and renamed, so that it is there whole or not at all.
         photo: uint8 (h, w, 3).
         maps: raw maps (n, h, w), one a class.
         boxes: (n, 4) half-open (x0, y0, x1, y1) in pixels of the photo.
@@ -49,8 +48,16 @@ def save_sheet(
         subtitle: under the title, such as its size.
         caption: a line or more at the foot.
 
+    Returns:
+        A figure of Matplotlib's, drawn without its global state, for `save_sheet`.
+
     Raises:
         ValueError: if these do not fit together.
+
+    >>> photo = np.zeros((40, 60, 3), np.uint8)
+    >>> sheet = draw_sheet(photo, np.ones((1, 40, 60)), np.array([[0.0, 0, 60, 40]]), ["night"], [0.9])
+    >>> len(sheet.axes)
+    2
     """
     counts = {"maps": len(maps), "boxes": len(boxes), "names": len(names), "probabilities": len(probabilities)}
     if len(set(counts.values())) != 1:
@@ -61,11 +68,16 @@ def save_sheet(
     page = _Page(plan, titles, notes)
     page.subtitle(0, _wrap(subtitle, plan.cell_width, SMALL, lines=1)[0])
     page.picture(0, photo)
-    for cell, picture in enumerate(overlay(photo, maps), start=1):
-        page.probability(cell, float(probabilities[cell - 1]))
-        page.picture(cell, picture, np.asarray(boxes[cell - 1]))
+    for cell, (class_map, box, probability) in enumerate(zip(maps, boxes, probabilities, strict=True), start=1):
+        page.probability(cell, probability)
+        page.picture(cell, overlay(photo, class_map), np.asarray(box))
+    return page.figure
+
+
+def save_sheet(path: str | os.PathLike[str], sheet: Figure) -> None:
+    """Write a sheet as PNG: beside its place first, then renamed, so that it is there whole or not at all."""
     with whole_file(path) as file:
-        page.canvas.print_png(file)
+        FigureCanvasAgg(sheet).print_png(file)
 
 
 @dataclass(frozen=True)
@@ -113,14 +125,13 @@ class _Page:
             y += LINE + 0.08 + plan.photo_height + GAP
         self.width, self.height = plan.page_width, y + NOTE_LINE * len(notes) + (MARGIN - GAP if not notes else 0.2)
         self.figure = Figure(figsize=(self.width, self.height), dpi=DPI, facecolor="white")
-        self.canvas = FigureCanvasAgg(self.figure)
         for (left, bottom), lines in zip(self.corners, titles, strict=True):
             for number, line in enumerate(reversed(lines)):
                 self.text(left, bottom - number * LINE - 0.05, line, NAME, weight="bold")
         for number, line in enumerate(notes):
             self.text(MARGIN, y + (number + 0.5) * NOTE_LINE, line, SMALL, color=GREY)
 
-    def text(self, x: float, baseline: float, text: str, size: float, **style: str) -> None:
+    def text(self, x: float, baseline: float, text: str, size: float, **style: Any) -> None:
         style = {"color": INK, "family": FONT, **style}
         self.figure.text(x / self.width, 1 - baseline / self.height, text, size=size, parse_math=False, **style)
 
@@ -153,9 +164,9 @@ class _Page:
         )
         if box is not None:
             (x0, y0), (x1, y1) = box[:2], box[2:]
-            rim = [withStroke(linewidth=3.6, foreground=INK)]
-            frame = {"fill": False, "edgecolor": "white", "linewidth": 1.6, "joinstyle": "miter", "clip_on": False}
-            axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, path_effects=rim, **frame))
+            frame = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="white", linewidth=1.6, clip_on=False)
+            frame.set(joinstyle="miter", path_effects=[withStroke(linewidth=3.6, foreground=INK)])
+            axes.add_patch(frame)
 
 
 def _percent(probability: float) -> str:
