@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from PIL import Image
 
 from jaxcam.arrays import Boxes, Maps, Photos
 from jaxcam.report.heatmaps import overlay
 from jaxcam.whole_files import whole_file
 
-DPI = 150
+DPI, COMPRESSION = 150, 4
 # Lengths in inches, sizes of letters in points.
 PHOTO_AREA, PHOTO_WIDTH, PHOTO_HEIGHT, CELL_WIDTH = 7.5, 8.0, 5.0, 2.1
 MARGIN, GAP, LINE, NOTE_LINE, BAR, BAR_WIDTH, FIGURES = 0.3, 0.3, 0.2, 0.16, 0.055, 4.0, 0.55
@@ -76,8 +77,11 @@ def draw_sheet(
 
 def save_sheet(path: str | os.PathLike[str], sheet: Figure) -> None:
     """Write a sheet as PNG: beside its place first, then renamed, so that it is there whole or not at all."""
+    canvas = FigureCanvasAgg(sheet)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # no part is transparent: a smaller file, sooner written
     with whole_file(path) as file:
-        FigureCanvasAgg(sheet).print_png(file)
+        Image.fromarray(pixels).save(file, "PNG", compress_level=COMPRESSION)
 
 
 @dataclass(frozen=True)
