@@ -90,7 +90,7 @@ def _draw_boxes(pictures: np.ndarray, boxes: np.ndarray) -> None:
     high = np.ceil(boxes[..., 2:]).clip(0, (width, height)).astype(int)
     stroke = max(1, round(min(height, width) / 150))
     for position in np.ndindex(boxes.shape[:-1]):
-        (x0, y0), (x1, y1) = low[position], high[position]
+        x0, y0, x1, y1 = *low[position].tolist(), *high[position].tolist()
         # A white line between two dark ones is visible on any photo; in a box too small for three, the white one stays.
         inset = min(stroke, max(0, min(x1 - x0, y1 - y0) - 1) // 2)
         _outline(pictures[position], (x0, y0, x1, y1), 0, 3 * stroke)
