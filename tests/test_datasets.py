@@ -70,7 +70,7 @@ VAL, BOXES = "val/val_annotations.txt", "train/n03000003/n03000003_boxes.txt"
 
 
 @pytest.mark.parametrize(
-    ("file", "number", "line", "message"),
+    "file, number, line, message",
     [
         (VAL, 3, "val_2.JPEG\tn03000003\t0\t0\t63", "line 3: got 5 fields; expected 6"),
         (VAL, 2, "val_1.JPEG\tn09999999\t0\t0\t63\t63", "line 2: got class 'n09999999'"),
@@ -92,7 +92,7 @@ def test_tiny_imagenet_names_file_and_line_of_a_malformed_line(tiny, file, numbe
 
 
 @pytest.mark.parametrize(
-    ("missing", "split"),
+    "missing, split",
     [
         ("wnids.txt", "val"),
         ("words.txt", "train"),
@@ -197,7 +197,7 @@ def test_a_spread_is_even_over_the_classes():
 
 
 @pytest.mark.parametrize(
-    ("labels", "options", "message"),
+    "labels, options, message",
     [
         ([0, 3], {}, "1.png: got label 3 of 3 classes"),
         ([-1], {}, "0.png: got label -1"),

@@ -90,7 +90,7 @@ HALF, JUST_UNDER, FULL, FAR = (0, 0, 8, 4), (0, 0, 8, 3.999), (0, 0, 8, 8), (20,
 
 
 @pytest.mark.parametrize(
-    ("case", "expected"),
+    "case, expected",
     [
         ({"label": 2, "guesses": [(2, HALF)], "truth": [FULL]}, (1, 1, 1, 1)),
         ({"label": 2, "guesses": [(2, JUST_UNDER)], "truth": [FULL]}, (1, 1, 0, 0)),
@@ -107,9 +107,7 @@ def test_verdicts_checked_by_hand(case, expected):
     assert (counts.top1, counts.top5, counts.top1_loc, counts.top5_loc) == expected
 
 
-@pytest.mark.parametrize(
-    ("box", "right"), [(HALF, 1), (JUST_UNDER, 0), (FAR, 0), ((np.nan,) * 4, 0), ((4, 4, 4, 4), 0)]
-)
+@pytest.mark.parametrize("box, right", [(HALF, 1), (JUST_UNDER, 0), (FAR, 0), ((np.nan,) * 4, 0), ((4, 4, 4, 4), 0)])
 def test_gt_known_asks_for_the_true_class_whatever_was_guessed(box, right):
     counts = one_image(label=2, guesses=[(1, FAR)], truth=[FULL, FULL], true_class_box=box)
     assert (counts.gt_known, counts.top5_loc) == (right, 0)

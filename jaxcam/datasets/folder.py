@@ -8,7 +8,7 @@ from jaxcam.datasets.example import Dataset, Example
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
-def folder(data_dir: str | os.PathLike, *, split: str | None = None) -> Dataset:
+def folder(data_dir: str | os.PathLike[str], *, split: str | None = None) -> Dataset:
     """List the photos of `data_dir/<class>/`, or of `data_dir/<split>/<class>/`.
 
     Classes are the folders' names, sorted; so are the photos of each. Hidden and other files are left out.

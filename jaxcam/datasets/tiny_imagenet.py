@@ -9,7 +9,7 @@ from jaxcam.datasets.example import Dataset, Example
 SPLITS = ("train", "val")
 
 
-def tiny_imagenet(data_dir: str | os.PathLike, *, split: str = "train") -> Dataset:
+def tiny_imagenet(data_dir: str | os.PathLike[str], *, split: str = "train") -> Dataset:
     """List Tiny ImageNet, unpacked as it is distributed.
 
     Classes are the WordNet ids of `wnids.txt`, sorted; a class is named by the first of its names in `words.txt`.

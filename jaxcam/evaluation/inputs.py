@@ -1,0 +1,57 @@
+"""What fits together: a network, its card, a data set and a threshold."""
+
+from functools import partial
+
+import jax
+
+from jaxcam.datasets import Dataset
+from jaxcam.params import Card, Params
+
+
+def check_classes(card: Card, dataset: Dataset) -> None:
+    """Refuse a data set whose labels do not mean what the card's classes do.
+
+    WordNet ids decide where both have them, names otherwise; folders may be named by either.
+
+    Raises:
+        ValueError: for another number of classes, or another class in any place.
+
+    >>> check_classes(Card(classes=("cat", "dog")), Dataset((), ("cat", "dog")))
+    """
+    if len(card.classes) != len(dataset.classes):
+        raise ValueError(
+            f"dataset: got {len(dataset.classes)} classes for a network of {len(card.classes)}; "
+            "use the data set that the network was trained on"
+        )
+    by_id = bool(card.class_ids and (dataset.class_ids or dataset.classes == card.class_ids))
+    known = card.class_ids if by_id else card.classes
+    given = dataset.class_ids if by_id and dataset.class_ids else dataset.classes
+    wrong = [index for index in range(len(known)) if known[index] != given[index]]
+    if wrong:
+        raise ValueError(
+            f"dataset: {len(wrong)} of {len(given)} classes are not the network's; class {wrong[0]} is "
+            f"{given[wrong[0]]!r} and should be {known[wrong[0]]!r}; use the data set that the network was trained on"
+        )
+
+
+def check_threshold(threshold: float) -> float:
+    """A threshold as a float, or a ValueError.
+
+    >>> check_threshold(1)
+    1.0
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, from 0 to 1")
+    return float(threshold)
+
+
+def check_network(params: Params, *, localize: bool) -> None:
+    """Refuse a network that takes no photos, or has no class maps where boxes are asked for."""
+    card = params.card
+    if len(card.image_size) != 2 or card.channels != 3:
+        raise ValueError(
+            f"params: got a network for {card.channels} channels of size {card.image_size}; photos have 3 of (h, w)"
+        )
+    kernel = partial(params.network.apply, method="kernel")
+    if localize and jax.eval_shape(kernel, params.variables) is None:
+        raise ValueError("params: this network has no linear layer over pooled features, so no class maps to box")

@@ -1,0 +1,184 @@
+"""The figures of an evaluation as a table to read and as JSON to keep."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxcam.metrics import LocalizationCounts, rates
+from jaxcam.whole_files import whole_file
+
+NAMES = {
+    "top1": "classification  top-1",
+    "top5": "                top-5",
+    "gt_known": "localization    GT-known",
+    "top1_loc": "                top-1 Loc",
+    "top5_loc": "                top-5 Loc",
+}
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """GT-known in percent, on the same images, of boxes that no network was asked for.
+
+    Attributes:
+        whole_image: of the whole image.
+        centred_box: of a box in the middle, with the sides that are best on these very images.
+        centred_share: those sides, as a share of the image's.
+        random_map: of noise in place of the network's cells, upsampled and boxed as the maps are.
+    """
+
+    whole_image: float
+    centred_box: float
+    centred_share: float
+    random_map: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found, and with which settings; `print` shows the table.
+
+    Attributes:
+        counts: sums over the images.
+        num_classes: of the network.
+        image_size: (height, width) that images were squashed to and boxes taken at, in pixels.
+        rule: of the boxes.
+        threshold: of the boxes, as a share of the map's maximum.
+        baselines: None for a data set without boxes.
+        dataset: its name, "" where the caller gave none.
+        checkpoint: its name, likewise.
+
+    >>> counts = LocalizationCounts(4, 4, top1=2, top5=3, gt_known=3, top1_loc=1, top5_loc=2, whole_image=1)
+    >>> print(Report(counts, 200, (64, 64), "paper", 0.2, Baselines(50, 75, 0.8, 25), "tiny_imagenet val"))
+    tiny_imagenet val: 4 images, 200 classes
+    images squashed to 64x64; box rule "paper" at threshold 0.2, right from IoU 0.5
+    <BLANKLINE>
+                                accuracy %   error %
+    classification  top-1            50.00     50.00
+                    top-5            75.00     25.00
+    localization    GT-known         75.00     25.00
+                    top-1 Loc        25.00     75.00
+                    top-5 Loc        50.00     50.00
+    GT-known of     whole image      50.00     50.00
+                    centred box      75.00     25.00
+                    random map       25.00     75.00
+    <BLANKLINE>
+    The centred box has 0.80 of the image's sides, the best share on these very images.
+    Class maps with nothing above zero, whose box is the whole image: 1.
+    """
+
+    counts: LocalizationCounts
+    num_classes: int
+    image_size: tuple[int, ...]
+    rule: str
+    threshold: float
+    baselines: Baselines | None = None
+    dataset: str = ""
+    checkpoint: str = ""
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Accuracies in percent, as `jaxcam.metrics.rates`."""
+        return rates(self.counts)
+
+    def __str__(self) -> str:
+        rows = [(NAMES[name], rate) for name, rate in self.rates.items()]
+        if self.baselines is not None:
+            rows += [
+                ("GT-known of     whole image", self.baselines.whole_image),
+                ("                centred box", self.baselines.centred_box),
+                ("                random map", self.baselines.random_map),
+            ]
+        lines = [f"{name:<30}{rate:>8.2f}{100 - rate:>10.2f}" for name, rate in rows]
+        return "\n".join([*self._heading(), "", f"{'':<28}accuracy %   error %", *lines, "", *self._notes()]).rstrip()
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as JSON values: settings, figures in percent, counts and baselines."""
+        return {
+            "dataset": self.dataset,
+            "checkpoint": self.checkpoint,
+            "num_classes": self.num_classes,
+            "image_size": list(self.image_size),
+            "box_rule": self.rule,
+            "threshold": self.threshold,
+            "iou": 0.5,
+            "figures": self.rates,
+            "counts": self.counts._asdict(),
+            "baselines": None if self.baselines is None else asdict(self.baselines),
+        }
+
+    def _heading(self) -> list[str]:
+        names = " · ".join(filter(None, [self.dataset, self.checkpoint]))
+        total = f"{self.counts.images} images, {self.num_classes} classes"
+        size = "x".join(map(str, reversed(self.image_size)))
+        boxes = f'; box rule "{self.rule}" at threshold {self.threshold:g}, right from IoU 0.5'
+        return [f"{names}: {total}" if names else total, f"images squashed to {size}{boxes if self.baselines else ''}"]
+
+    def _notes(self) -> list[str]:
+        notes, (images, boxed, nothing) = [], (self.counts.images, self.counts.boxed, self.counts.whole_image)
+        if self.baselines is None:
+            return ["The data set has no ground-truth boxes, so localization is not measured."]
+        if self.num_classes < 5:
+            notes.append(f"Top-5 counts all {self.num_classes} classes.")
+        share = self.baselines.centred_share
+        notes.append(f"The centred box has {share:.2f} of the image's sides, the best share on these very images.")
+        if nothing:
+            notes.append(f"Class maps with nothing above zero, whose box is the whole image: {nothing}.")
+        if boxed < images:
+            notes.append(f"{images - boxed} of the images have no ground-truth box and count for classification alone.")
+        return notes
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """GT-known at each threshold; `print` shows the curve.
+
+    Attributes:
+        values: thresholds, ascending.
+        gt_known: accuracy at each, in percent.
+        images: how many images that is over.
+
+    >>> curve = Thresholds(values=(0.1, 0.2, 0.3), gt_known=(40.0, 60.0, 60.0), images=5)
+    >>> curve.best
+    0.2
+    >>> print(curve)
+    threshold  GT-known %, 5 images
+         0.10   40.00  ########################
+         0.20   60.00  ####################################  best
+         0.30   60.00  ####################################
+    """
+
+    values: tuple[float, ...]
+    gt_known: tuple[float, ...]
+    images: int
+
+    @property
+    def best(self) -> float:
+        """The threshold with the highest GT-known, the smallest of several."""
+        return self.values[self.gt_known.index(max(self.gt_known))]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{value:>9.2f}{accuracy:>8.2f}  {'#' * round(0.6 * accuracy)}{'  best' * (value == self.best)}"
+            for value, accuracy in zip(self.values, self.gt_known, strict=True)
+        ]
+        return "\n".join([f"threshold  GT-known %, {self.images} images", *lines])
+
+    def as_json(self) -> dict[str, Any]:
+        """The curve and its best point as JSON values."""
+        return {"best": self.best, **asdict(self)}
+
+
+def save_table(result: Report | Thresholds, folder: str | os.PathLike[str], *, name: str = "metrics") -> None:
+    """Write `name`.json and `name`.txt, each there whole or not at all.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     save_table(Thresholds((0.2,), (50.0,), 4), home, name="thresholds")
+    ...     sorted(file.name for file in Path(home).iterdir())
+    ['thresholds.json', 'thresholds.txt']
+    """
+    for suffix, text in (("json", json.dumps(result.as_json(), indent=1)), ("txt", str(result))):
+        with whole_file(Path(folder, f"{name}.{suffix}")) as file:
+            file.write(f"{text}\n".encode())
