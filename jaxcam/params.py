@@ -108,7 +108,9 @@ def init(
     card = Card(classes=tuple(f"class {index}" for index in range(total))) if card is None else card
     if len(card.classes) != total or num_classes not in (None, total):
         raise ValueError(f"num_classes: the network has {total}, the card names {len(card.classes)}; make them equal")
-    return Params(jax.jit(module.init)(key, sample_pixels(card)), module, card)
+    # Run once, so XLA's optimizations would cost more than they save.
+    fresh = jax.jit(module.init, compiler_options={"xla_backend_optimization_level": 0})
+    return Params(fresh(key, sample_pixels(card)), module, card)
 
 
 def make_network(name: str, num_classes: int, **options: Any) -> Classifier:
