@@ -25,11 +25,17 @@ class Explanation:
         maps: float32 (b, n, h, w), raw class activation maps of the images' size.
         boxes: float32 (b, n, 4), half-open (x0, y0, x1, y1) in pixels of the images, read off the maps.
 
-    >>> import jax, jax.numpy as jnp, jaxcam
-    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
-    >>> why = jaxcam.explain(params, jnp.zeros((64, 48, 3)), [2])
-    >>> why.names, why.boxes.shape
-    (('class 2',), (1, 4))
+    >>> import jax.numpy as jnp, jaxcam
+    >>> colours = jaxcam.from_functions(  # a network whose features are the colours, each speaking for one class
+    ...     lambda weights, images: images[:, ::8, ::8],
+    ...     lambda weights, features: features.mean((1, 2)) @ weights,
+    ...     lambda weights: weights,
+    ...     variables=jnp.eye(3),
+    ...     card=jaxcam.Card(classes=("red", "green", "blue")),
+    ... )
+    >>> why = jaxcam.explain(colours, jnp.zeros((64, 48, 3)).at[:32, :, 2].set(1), top=1)
+    >>> why.names, why.boxes
+    (('blue',), Array([[ 0.,  0., 48., 33.]], dtype=float32))
     """
 
     labels: Int[Array, "*b n"]
@@ -65,11 +71,16 @@ def explain(
 
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150.
 
-    >>> import jax, jax.numpy as jnp, jaxcam
-    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
-    >>> why = jaxcam.explain(params, jnp.zeros((2, 64, 48, 3)), top=3)
+    >>> import jax.numpy as jnp, jaxcam
+    >>> params = jaxcam.from_functions(
+    ...     lambda weights, images: images[:, ::8, ::8],
+    ...     lambda weights, features: features.mean((1, 2)) @ weights,
+    ...     lambda weights: weights,
+    ...     variables=jnp.eye(3),
+    ... )
+    >>> why = jaxcam.explain(params, jnp.zeros((2, 64, 48, 3)), top=2)
     >>> why.probabilities.shape, why.maps.shape, why.boxes.shape
-    ((2, 3), (2, 3, 64, 48), (2, 3, 4))
+    ((2, 2), (2, 2, 64, 48), (2, 2, 4))
     """
     images, single = check_images(params, images)
     kernel: Any = params.network.apply(params.variables, method="kernel")
