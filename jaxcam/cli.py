@@ -5,6 +5,7 @@ The library is imported inside the functions, so that `jaxcam --help` answers at
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,64 @@ def explain(
     return 1 if unreadable else 0
 
 
-COMMANDS: dict[str, Callable[..., int]] = {"explain": explain}
+def evaluate(
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{tiny_imagenet,folder}")],
+    *,
+    data_dir: Path,
+    checkpoint: str = "tiny_imagenet",
+    split: str | None = None,
+    threshold: float | None = None,
+    choose_threshold: bool = False,
+    limit: int | None = None,
+    batch_size: int = 64,
+    out: Path = Path("out"),
+) -> int:
+    """Measure a network on a data set: a table, its JSON and a sheet of samples.
+
+    Args:
+        dataset: the layout of the data.
+        data_dir: the data set's folder, as it is distributed.
+        checkpoint: a bundled name, or a folder (with a separator: ./mine).
+        split: part of the data set: val for tiny_imagenet; for folder the class folders of DATA_DIR itself.
+        threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
+        choose_threshold: with --split train: measure every threshold on these images instead, and write the best one
+            into the checkpoint.
+        limit: use only so many images, evenly spaced over the data set.
+        batch_size: images a step.
+        out: folder for the results.
+    """
+    from jaxcam import evaluation
+    from jaxcam.checkpoints import load, write_card
+    from jaxcam.datasets import DATASETS
+    from jaxcam.report.contact_sheet import save_contact_sheet
+    from jaxcam.report.table import save_table
+
+    if dataset not in DATASETS:
+        raise ValueError(f"dataset: got {dataset!r}; known are {', '.join(DATASETS)}")
+    if choose_threshold and (split != "train" or threshold is not None):
+        raise ValueError(
+            "--choose-threshold: it needs --split train, since it is chosen on training images, and no --threshold"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    split = "val" if split is None and dataset == "tiny_imagenet" else split
+    images, params = DATASETS[dataset](data_dir, split=split), load(checkpoint)
+    name = dataset if split is None else f"{dataset} {split}"
+    if choose_threshold:
+        curve = evaluation.choose_threshold(params, images, batch_size=batch_size, limit=limit)
+        chosen = {"dataset": name, "images": curve.images, "gt_known": max(curve.gt_known)}
+        write_card(checkpoint, replace(params.card, threshold=curve.best), record={"threshold": chosen})
+        save_table(curve, out, name="thresholds")
+        print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
+        return 0
+    report = evaluation.evaluate(params, images, batch_size=batch_size, threshold=threshold, limit=limit)
+    report = replace(report, dataset=name, checkpoint=checkpoint)
+    save_table(report, out)
+    save_contact_sheet(out / "samples.png", evaluation.samples(params, images, threshold=threshold))
+    print(report, f"in {out}: metrics.json, metrics.txt, samples.png", sep="\n")
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

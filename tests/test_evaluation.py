@@ -15,7 +15,7 @@ from jaxcam.datasets import Dataset, Example
 from jaxcam.evaluation import check_classes, choose_threshold, evaluate, samples
 from jaxcam.evaluation._steps import SHARES, count
 from jaxcam.image_files import read_image
-from jaxcam.params import make_network, sample_pixels
+from tests.random_network import random_params
 from tests.reference import localization as reference
 
 CLASSES = ("ant", "bee", "cat", "dog", "emu", "fox", "gnu")
@@ -27,20 +27,10 @@ THRESHOLD = 0.45
 def params():
     """A random network whose class 4 has weights below zero, so that its maps have nothing above zero."""
     card = jaxcam.Card(classes=CLASSES, image_size=(SIDE, SIDE), threshold=THRESHOLD)
-    network = make_network("resnet10", len(CLASSES), width=8, stem="small")
-    rng = np.random.default_rng(0)
-
-    def leaf(path, expected):
-        if path[-1].key != "kernel":
-            return jnp.full(expected.shape, float(path[-1].key in ("scale", "var")))
-        values = rng.normal(size=expected.shape) / np.sqrt(np.prod(expected.shape[:-1]))
-        return jnp.asarray(values, jnp.float32)
-
-    shapes = jax.eval_shape(network.init, jax.random.key(0), sample_pixels(card))
-    variables = jax.tree_util.tree_map_with_path(leaf, shapes)
-    head = variables["params"]["head"]["classifier"]
-    head["kernel"] = (head["kernel"] + 0.1).at[:, 4].set(-0.01)
-    return jaxcam.Params(variables, network, card)
+    params = random_params(card)
+    head = params.variables["params"]["head"]["classifier"]
+    head["kernel"] = head["kernel"].at[:, 4].set(-0.01)
+    return params
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from typing import Any
 from jaxcam.metrics import LocalizationCounts, rates
 from jaxcam.whole_files import whole_file
 
+ROWS = 20  # of a printed curve, about
+
 NAMES = {
     "top1": "classification  top-1",
     "top5": "                top-5",
@@ -159,9 +161,11 @@ class Thresholds:
         return self.values[self.gt_known.index(max(self.gt_known))]
 
     def __str__(self) -> str:
+        step = 1 + len(self.values) // ROWS
         lines = [
             f"{value:>9.2f}{accuracy:>8.2f}  {'#' * round(0.6 * accuracy)}{'  best' * (value == self.best)}"
-            for value, accuracy in zip(self.values, self.gt_known, strict=True)
+            for row, (value, accuracy) in enumerate(zip(self.values, self.gt_known, strict=True))
+            if row % step == 0 or value == self.best
         ]
         return "\n".join([f"threshold  GT-known %, {self.images} images", *lines])
 

@@ -1,0 +1,132 @@
+"""The command `jaxcam evaluate`, run in this process: files and table, the choice of a threshold, every refusal."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxcam
+from jaxcam.cli import main
+from jaxcam.datasets import folder, tiny_imagenet
+from jaxcam.evaluation import choose_threshold, evaluate
+from tests.random_network import random_params
+
+IDS = ("n01", "n02", "n03")
+CLASSES = ("ant", "bee", "cat")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A checkpoint `net`, Tiny ImageNet `tiny` of 9 + 6 images, and its val images in class folders `photos`."""
+    home, rng = tmp_path_factory.mktemp("home"), np.random.default_rng(0)
+    card = jaxcam.Card(classes=CLASSES, class_ids=IDS, image_size=(32, 32), threshold=0.4)
+    jaxcam.save(random_params(card), home / "net")
+
+    def write(path, tag=""):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8))
+        pixels.resize((32, 32), Image.Resampling.BICUBIC).save(path)
+        low = rng.integers(0, 6, 2)
+        high = low + rng.integers(9, 26, 2)
+        return "\t".join(map(str, [path.name, *([tag] if tag else []), *low, *high])) + "\n"
+
+    tiny = home / "tiny"
+    for class_id in IDS:
+        train = tiny / "train" / class_id
+        lines = [write(train / "images" / f"{class_id}_{i}.JPEG") for i in range(3)]
+        (train / f"{class_id}_boxes.txt").write_text("".join(lines))
+    lines = [write(tiny / "val/images" / f"val_{i}.JPEG", IDS[i % 3]) for i in range(6)]
+    (tiny / "val/val_annotations.txt").write_text("".join(lines))
+    (tiny / "wnids.txt").write_text("\n".join(IDS))
+    (tiny / "words.txt").write_text("".join(f"{i}\t{name}\n" for i, name in zip(IDS, CLASSES, strict=True)))
+    for i in range(6):
+        (home / "photos" / CLASSES[i % 3]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(tiny / f"val/images/val_{i}.JPEG", home / "photos" / CLASSES[i % 3])
+    return home
+
+
+def run(home, *arguments, checkpoint="net"):
+    return main(["evaluate", *map(str, arguments), "--checkpoint", str(home / checkpoint), "--batch-size", "4"])
+
+
+def test_tiny_imagenet(home, tmp_path, capsys):
+    assert run(home, "tiny_imagenet", "--data-dir", home / "tiny", "--out", tmp_path / "report") == 0
+    expected = evaluate(jaxcam.load(home / "net"), tiny_imagenet(home / "tiny", split="val"), progress=False)
+    kept = json.loads((tmp_path / "report/metrics.json").read_text())
+    assert kept["counts"] == expected.counts._asdict()
+    assert kept["dataset"] == "tiny_imagenet val"
+    assert kept["checkpoint"] == str(home / "net")
+    assert kept["threshold"] == 0.4
+    shown = capsys.readouterr()
+    assert (tmp_path / "report/metrics.txt").read_text() in shown.out
+    assert "6/6" in shown.err
+    with Image.open(tmp_path / "report/samples.png") as picture:
+        assert len(picture.convert("L").getcolors(256)) > 100  # photos, not a blank page
+    assert len(list((tmp_path / "report").iterdir())) == 3
+
+
+def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
+    assert run(home, "folder", "--data-dir", home / "photos", "--limit", 3, "--out", tmp_path) == 0
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert kept["figures"].keys() == {"top1", "top5"}
+    limited = evaluate(jaxcam.load(home / "net"), folder(home / "photos"), limit=3, progress=False)
+    assert kept["counts"] == limited.counts._asdict()
+    arguments = ["--data-dir", home / "tiny", "--split", "train", "--threshold", 0.7, "--out", tmp_path]
+    assert run(home, "tiny_imagenet", *arguments) == 0
+    assert json.loads((tmp_path / "metrics.json").read_text())["threshold"] == 0.7
+
+
+def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
+    shutil.copytree(home / "net", home / "chosen")
+    arguments = ["--data-dir", home / "tiny", "--split", "train", "--choose-threshold", "--out", tmp_path]
+    assert run(home, "tiny_imagenet", *arguments, checkpoint="chosen") == 0
+    before, after = jaxcam.load(home / "net"), jaxcam.load(home / "chosen")
+    curve = choose_threshold(before, tiny_imagenet(home / "tiny", split="train"), progress=False)
+    assert len(set(curve.gt_known)) > 1
+    assert after.card == jaxcam.Card(**{**vars(before.card), "threshold": curve.best})
+    assert jaxcam.describe(home / "chosen")["threshold"] == {
+        "dataset": "tiny_imagenet train",
+        "images": 9,
+        "gt_known": max(curve.gt_known),
+    }
+    assert json.loads((tmp_path / "thresholds.json").read_text())["best"] == curve.best
+    assert str(curve) in capsys.readouterr().out
+    assert run(home, "tiny_imagenet", "--data-dir", home / "tiny", "--out", tmp_path, checkpoint="chosen") == 0
+    assert json.loads((tmp_path / "metrics.json").read_text())["threshold"] == curve.best
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["imagenet", "--data-dir", "tiny"], "got 'imagenet'; known are tiny_imagenet, folder"),
+        (["tiny_imagenet", "--data-dir", "nowhere"], "nowhere/wnids.txt: no such file"),
+        (["tiny_imagenet", "--data-dir", "tiny", "--split", "test"], "labels were never published"),
+        (["tiny_imagenet", "--data-dir", "tiny", "--choose-threshold"], "it needs --split train"),
+        (["tiny_imagenet", "--data-dir", "tiny", "--split", "val", "--choose-threshold"], "it needs --split train"),
+        (
+            ["tiny_imagenet", "--data-dir", "tiny", "--split", "train", "--choose-threshold", "--threshold", "0.2"],
+            "and no --threshold",
+        ),
+        (["tiny_imagenet", "--data-dir", "tiny", "--threshold", "2"], "threshold: got 2.0; give a share"),
+        (["tiny_imagenet", "--data-dir", "tiny", "--limit", "0"], "got 0; give at least 1"),
+        (["folder", "--data-dir", "tiny/train"], "got no image in this class folder"),
+        (["folder", "--data-dir", "two"], "got 2 classes for a network of 3"),
+        (["folder", "--data-dir", "other"], "class 2 is 'cow' and should be 'cat'"),
+        (["folder", "--data-dir", "photos", "--checkpoint", "./nowhere"], "there is no folder"),
+    ],
+)
+def test_a_mistake_is_one_line(home, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(home)
+    for name in ("two/ant", "two/bee", "other/ant", "other/bee", "other/cow"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+        (home / name / "1.png").touch()
+    default = [] if "--checkpoint" in arguments else ["--checkpoint", "./net"]
+    assert main(["evaluate", *arguments, *default, "--out", str(tmp_path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: ")
+    assert message in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
+    assert list(tmp_path.iterdir()) == []
