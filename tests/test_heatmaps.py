@@ -169,6 +169,14 @@ def test_sheet_keeps_everything_apart_and_inside(shape):
     for picture in pictures:
         assert picture.width / picture.height == pytest.approx(shape[1] / shape[0])
     assert max(page.width, page.height) < 16 * sheet.dpi
+    assert not any(text.get_parse_math() for text in sheet.texts), "a dollar sign in a name is no formula"
+
+
+def test_a_box_falls_on_the_edges_of_pixels():
+    photo, box = np.zeros((4, 8, 3), np.uint8), np.array([[2.0, 1, 6, 4]])
+    axes = draw_sheet(photo, np.ones((1, 4, 8), np.float32), box, ["thing"], [0.5]).axes[1]
+    frame = axes.transAxes.inverted().transform_bbox(axes.patches[0].get_window_extent())
+    np.testing.assert_allclose(frame.extents, [2 / 8, 0, 6 / 8, 3 / 4], atol=1e-6)
 
 
 def test_sheet_shows_the_photo_the_heat_and_the_box(tmp_path):

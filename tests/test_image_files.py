@@ -239,6 +239,14 @@ def test_what_cannot_be_read_is_named(name, tmp_path):
         read_image(contents)
 
 
+def test_a_huge_jpeg_is_not_even_decoded_at_a_fraction(monkeypatch):
+    decoded = []
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *args, **kwargs: decoded.append(args))
+    with pytest.raises(ValueError, match="too many pixels"):
+        read_image(huge_jpeg(), max_side=64)
+    assert decoded == []
+
+
 @pytest.mark.parametrize("read", [read_image, read_size])
 def test_missing_file_and_folder(read, tmp_path):
     with pytest.raises(ValueError, match=r"none\.jpg: cannot be read: no such file"):
