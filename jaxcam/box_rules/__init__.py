@@ -1,0 +1,78 @@
+"""Box rules: one function (maps, *, threshold, connectivity) -> boxes each, and the public `boxes` over them."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Shaped
+
+from jaxcam.arrays import type_of_array
+from jaxcam.box_rules.paper import paper
+
+BoxRule = Callable[..., Array]
+BOX_RULES: dict[str, BoxRule] = {"paper": paper}
+
+
+def boxes(
+    maps: Shaped[type_of_array, "..."],
+    *,
+    rule: str | BoxRule = "paper",
+    threshold: float | np.generic | type_of_array = 0.2,
+    connectivity: int = 8,
+) -> Float[Array, "... 4"]:
+    """A box around what each map shows most of, on the device: under jit, vmap, pmap, and without a gradient.
+
+    The paper's rule: box(largest component of {(x, y): M(x, y) >= threshold * max M}).
+
+    Args:
+        maps: floating-point (..., h, w), raw: any leading axes, none too. Computed in float32.
+        rule: a name in `BOX_RULES`, or such a function.
+        threshold: above 0, at most 1. May be traced, and an array that broadcasts with the leading axes: thresholds
+            (t, 1) on maps (b, h, w) give (t, b) boxes. Another value does not compile again.
+        connectivity: 8 where diagonal neighbours are connected, or 4. The largest component has the most pixels; of
+            equals, its first pixel comes first in raster order.
+
+    Returns:
+        float32 (..., 4) half-open boxes (x0, y0, x1, y1) in the maps' pixels. The whole map where its maximum is not
+        above 0. NaN for a map with a NaN, and for a threshold that is out of range and could not be checked. Where a
+        map holds inf, nothing else reaches its threshold.
+
+    Raises:
+        ValueError: for maps that are not floating-point or have no pixels, a threshold out of range or of a shape that
+            does not fit, or an unknown rule or connectivity.
+
+    Source: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150. The
+    paper leaves the connectivity open.
+
+    >>> import jax.numpy as jnp, jaxcam
+    >>> jaxcam.boxes(jnp.array([[0.9, 0.0, 0.1, 0.3], [0.0, 0.0, 0.5, 1.0]]))
+    Array([2., 0., 4., 2.], dtype=float32)
+    """
+    if not jnp.issubdtype(maps.dtype, jnp.floating):
+        raise ValueError(f"maps: got {maps.dtype}; give floating-point maps, raw rather than thresholded")
+    if maps.ndim < 2 or 0 in maps.shape[-2:]:
+        raise ValueError(f"maps: got shape {maps.shape}; give (..., h, w) with at least one pixel")
+    if isinstance(rule, str) and rule not in BOX_RULES:
+        raise ValueError(f"rule: got {rule!r}; use one of {', '.join(BOX_RULES)}, or a function")
+    if connectivity not in (4, 8):
+        raise ValueError(f"connectivity: got {connectivity!r}; use 4 or 8")
+    threshold = _check_threshold(threshold, maps.shape[:-2])
+    rule = BOX_RULES[rule] if isinstance(rule, str) else rule
+    # A box is a step function of its map: its gradient is zero, and no loop in here need be differentiated.
+    maps, threshold = jax.lax.stop_gradient((jnp.asarray(maps, jnp.float32), threshold))
+    return rule(maps, threshold=threshold, connectivity=connectivity)
+
+
+def _check_threshold(threshold: float | np.generic | type_of_array, batch: tuple[int, ...]) -> Array:
+    """The threshold as a float32 array; its value is checked where it can be seen (NumPy and Python numbers)."""
+    if not isinstance(threshold, Array) and not np.all((np.asarray(threshold) > 0) & (np.asarray(threshold) <= 1)):
+        raise ValueError(f"threshold: got {threshold}; give a share of the maximum, above 0 and at most 1")
+    try:
+        np.broadcast_shapes(np.shape(threshold), batch)
+    except ValueError:
+        raise ValueError(
+            f"threshold: got shape {np.shape(threshold)} for maps with leading axes {batch}; give one that broadcasts"
+        ) from None
+    return jnp.asarray(threshold, jnp.float32)

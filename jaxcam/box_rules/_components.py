@@ -1,0 +1,142 @@
+"""The box of a mask's largest connected component: exact whatever the mask, batched, on the device.
+
+A row is cut into its runs of set pixels. Of two runs that touch in neighbouring rows, the one that starts earlier has
+the other as the first that it touches there. So two edges a run, to the first it touches above and the first it touches
+below, join all that is connected. The edges up make a forest, whose roots pointer jumping finds in log2(h) steps; the
+edges down then unite its trees, the root that is later in raster order always under the earlier one.
+"""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_batching import custom_vmap
+from jaxtyping import Array, Bool, Int
+
+# Runs a row for which there is room, tried in this order before the most that a row can have. A map of c cells that
+# was upsampled linearly has at most c / 2, rounded up: 4 for 7 and 8 cells, 8 for 14 and 16.
+CAPACITIES = (4, 8)
+
+IN_BOUNDS = "promise_in_bounds"  # every index here is the number of a run
+
+
+def largest_box(masks: Bool[Array, "... h w"], *, reach: int) -> Int[Array, "... 4"]:
+    """The half-open box (x0, y0, x1, y1) of each mask's largest component, (w, h, 0, 0) for an empty mask.
+
+    Largest by pixel count; of equals, the one whose first pixel comes first in raster order. `reach` is 1 where
+    diagonal neighbours are connected, else 0.
+    """
+    height, width = masks.shape[-2:]
+
+    # A user's vmap adds a leading axis and no more: `switch` would run all branches if its index were mapped.
+    @custom_vmap
+    def batched(masks):
+        flat = masks.reshape(math.prod(masks.shape[:-2]), height, width)
+        return _largest_boxes(flat, reach).reshape(*masks.shape[:-2], 4)
+
+    @batched.def_vmap
+    def _(axis_size, in_batched, masks):
+        return batched(masks), True
+
+    return batched(masks)
+
+
+def _largest_boxes(masks, reach):
+    """The boxes of masks (n, h, w), by the branch that has room for the row with the most runs among them."""
+    width = masks.shape[2]
+    edges = _edges(masks)
+    most = jnp.max(jnp.sum(lax.population_count(edges), axis=1, dtype=jnp.int32), initial=0) // 2
+    full = (width + 1) // 2
+    capacities = [capacity for capacity in CAPACITIES if capacity < full]
+    branches = [partial(_boxes_of_runs, width=width, capacity=capacity, reach=reach) for capacity in capacities]
+    any_mask = partial(_boxes_of_runs, width=width, capacity=full, reach=reach)
+    # One mask after another, or the room for all the runs there could be would be 80 bytes a pixel, used or not.
+    branches.append(partial(lax.map, lambda edges: any_mask(edges[None])[0]))
+    return lax.switch(jnp.sum(most > jnp.array(capacities, jnp.int32), dtype=jnp.int32), branches, edges)
+
+
+def _edges(masks):
+    """Where runs start and stop, as bits: pixel x of a row is bit x % 32 of its word x // 32. (n, words, h)."""
+    n, height, width = masks.shape
+    words = width // 32 + 1  # room for the stop of a run that ends with the row
+    # The barriers here and below keep XLA from computing a thing anew for each of its uses.
+    octets = lax.optimization_barrier(jnp.packbits(masks, axis=2, bitorder="little"))
+    octets = jnp.pad(octets, ((0, 0), (0, 0), (0, 4 * words - octets.shape[2])))
+    rows = lax.bitcast_convert_type(octets.reshape(n, height, words, 4), jnp.uint32)
+    carried = jnp.pad(rows >> 31, ((0, 0), (0, 0), (1, 0)))[..., :-1]
+    return jnp.moveaxis(rows ^ (rows << 1 | carried), 2, 1)
+
+
+def _boxes_of_runs(edges, *, width, capacity, reach):
+    """The boxes of masks whose rows have no more runs than `capacity`."""
+    starts, stops = _runs(edges, width, capacity)
+    n, height, _ = starts.shape
+    above, below = (_first_touched(starts, stops, width, reach, step) for step in (-1, 1))
+    roots = _roots(above, below, doublings=(height - 1).bit_length())
+    areas = (stops - starts).reshape(roots.shape)
+    totals = jax.vmap(lambda x, root, area: x.at[root].add(area, mode=IN_BOUNDS))(jnp.zeros_like(areas), roots, areas)
+    largest = jnp.argmax(totals, axis=1, keepdims=True)
+    inside = ((roots == largest) & (areas > 0)).reshape(starts.shape)
+    left = jnp.min(jnp.where(inside, starts, width), axis=2)
+    right = jnp.max(jnp.where(inside, stops, 0), axis=2)
+    rows = lax.broadcasted_iota(jnp.int32, (n, height), 1)
+    top = jnp.min(jnp.where(right > 0, rows, height), axis=1)
+    bottom = jnp.max(jnp.where(right > 0, rows + 1, 0), axis=1)
+    return jnp.stack([jnp.min(left, axis=1), top, jnp.max(right, axis=1), bottom], axis=1)
+
+
+def _runs(edges, width, capacity):
+    """Starts and stops of the first runs of each row, (n, h, capacity); width + 1 where there is none."""
+    offsets = 32 * lax.broadcasted_iota(jnp.int32, edges.shape, 1)
+
+    def next_edge(edges, _):
+        below_lowest = ~edges & (edges - 1)
+        positions = jnp.where(edges > 0, offsets + lax.population_count(below_lowest).astype(jnp.int32), width + 1)
+        first = jnp.min(positions, axis=1, keepdims=True)
+        return jnp.where(positions == first, edges & (edges - 1), edges), first[:, 0]
+
+    positions = jnp.moveaxis(lax.scan(next_edge, edges, length=2 * capacity)[1], 0, -1)
+    return lax.optimization_barrier((positions[..., ::2], positions[..., 1::2]))
+
+
+def _first_touched(starts, stops, width, reach, step):
+    """Number of the first run that each run touches in the row above (step -1) or below (1), its own where none."""
+    n, height, capacity = starts.shape
+    margins = ((0, 0), (max(-step, 0), max(step, 0)), (0, 0))
+    crop = slice(max(step, 0), height + max(step, 0))
+    other_starts, other_stops = (jnp.pad(x, margins, constant_values=width + 1)[:, crop] for x in (starts, stops))
+    first = _count_up_to(starts - reach, other_stops)
+    touches = (first < _count_up_to(stops + reach - 1, other_starts)) & (starts < width)
+    rows, slots = (lax.broadcasted_iota(jnp.int32, starts.shape, axis) for axis in (1, 2))
+    touched = jnp.where(touches, (rows + step) * capacity + first, rows * capacity + slots)
+    return touched.reshape(n, height * capacity)
+
+
+def _count_up_to(bounds, positions):
+    """How many of a row's sorted positions are at most each bound."""
+    capacity = positions.shape[2]
+    if capacity <= max(CAPACITIES):  # comparing with all of a few is faster
+        return sum((positions[..., slot, None] <= bounds).astype(jnp.int32) for slot in range(capacity))
+    return jax.vmap(jax.vmap(partial(jnp.searchsorted, side="right")))(positions, bounds)
+
+
+def _roots(above, below, doublings):
+    """The first run of each run's component in raster order, given the edges up (a forest) and the edges down."""
+
+    def differ(ends):
+        return jnp.any(ends[0] != ends[1])
+
+    def unite(ends):
+        lower, higher = jnp.minimum(*ends), jnp.maximum(*ends)
+        parents = jax.vmap(lambda x, root, parent: x.at[root].min(parent, mode=IN_BOUNDS))(ends[0], higher, lower)
+        roots, _ = lax.while_loop(differ, lambda p: (p[1], _take(p[1], p[1])), (parents, _take(parents, parents)))
+        return roots, _take(roots, below)
+
+    roots = lax.fori_loop(0, doublings, lambda _, parents: _take(parents, parents), above)
+    return lax.while_loop(differ, unite, (roots, _take(roots, below)))[0]
+
+
+def _take(values, indices):
+    return jnp.take_along_axis(values, indices, axis=1, mode=IN_BOUNDS)

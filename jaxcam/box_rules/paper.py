@@ -1,0 +1,26 @@
+"""The rule of the CAM paper: the box around the largest component of what reaches a share of the maximum."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxcam.box_rules._components import largest_box
+
+
+@partial(jax.jit, static_argnames="connectivity")
+def paper(
+    maps: Float[Array, "... h w"], *, threshold: Float[Array, "..."], connectivity: int = 8
+) -> Float[Array, "... 4"]:
+    """The boxes of `jaxcam.boxes`, which checks and explains the arguments."""
+    height, width = maps.shape[-2:]
+    highest = jnp.max(maps, axis=(-2, -1))
+    batch = jnp.broadcast_shapes(threshold.shape, highest.shape)
+    threshold, highest = jnp.broadcast_to(threshold, batch), jnp.broadcast_to(highest, batch)
+    masks = jnp.broadcast_to(maps, (*batch, height, width)) >= (threshold * highest)[..., None, None]
+    found = largest_box(masks, reach=1 if connectivity == 8 else 0).astype(jnp.float32)
+    whole = jnp.array([0, 0, width, height], jnp.float32)
+    valid = ~jnp.isnan(highest) & (threshold > 0) & (threshold <= 1)
+    found = jnp.where((highest > 0)[..., None], found, jnp.broadcast_to(whole, found.shape))
+    return jnp.where(valid[..., None], found, jnp.nan)
