@@ -3,6 +3,7 @@
 The library is imported inside the functions, so that `jaxcam --help` answers at once.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+from jaxcam.recipes import RECIPES, Recipe
 
 
 def explain(
@@ -110,6 +113,42 @@ def evaluate(
     return 0
 
 
+def train_with(default: Recipe) -> Callable[..., int]:
+    """The command `train`, whose options have the values of a recipe."""
+
+    def train(
+        dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar=f"{{{','.join(RECIPES)}}}")],
+        *,
+        data_dir: Path,
+        out: Path,
+        init: str | None = None,
+        cache: bool = False,
+        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = default,
+    ) -> int:
+        """Train a network; started again with the same arguments, go on where it was cut off.
+
+        Args:
+            dataset: the layout of the data; its recipe gives the other options' defaults.
+            data_dir: the data set's folder, as it is distributed.
+            out: folder of the run: its checkpoint (after every epoch), the states to resume from, its log.
+            init: a checkpoint to fine-tune: its network, and all its weights that fit.
+            cache: keep all decoded images in memory.
+            recipe: how to train.
+        """
+        from jaxcam.datasets import DATASETS
+        from jaxcam.training import train as train_network
+
+        if dataset not in RECIPES:
+            raise ValueError(f"dataset: got {dataset!r}; known are {', '.join(RECIPES)}")
+        images = DATASETS[dataset](data_dir, split="train" if dataset == "tiny_imagenet" else None)
+        command = shlex.join(["jaxcam", *sys.argv[1:]])
+        train_network(images, recipe, out=out, initial=init, cache=cache, record={"command": command})
+        print(f"in {out}: checkpoint, log.jsonl")
+        return 0
+
+    return train
+
+
 COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate}
 
 
@@ -122,12 +161,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 where some files could not be read; 2 for a mistake of the user's; 130 for Ctrl-C.
     """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # A recipe's values are the defaults that `train` shows, so its data set is looked up before parsing.
+    recipe = next((RECIPES[word] for word in arguments[1:] if word in RECIPES), Recipe())
     try:
         return tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
+            {**COMMANDS, "train": train_with(recipe)},
             prog="jaxcam",
             description="Class activation maps: where a network sees what it says, and how well it finds it.",
-            args=argv,
+            args=arguments,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
     except SystemExit as stop:  # tyro's, after --help or arguments that do not parse

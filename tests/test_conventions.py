@@ -19,7 +19,7 @@ PACKAGE = ROOT / "jaxcam"
 
 # A module imports from its own layer or from lower ones. Each is a file of jaxcam/ or a folder of it.
 LAYERS = (
-    {"arrays", "geometry", "whole_files"},
+    {"arrays", "geometry", "recipes", "whole_files"},
     {"networks", "box_rules", "metrics", "datasets", "image_files"},
     {"params", "checkpoints", "forward", "batches"},
     {"methods", "report"},

@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,11 @@ from jaxcam.batches import batches
 from jaxcam.checkpoints import load
 from jaxcam.datasets import Dataset
 from jaxcam.forward import forward
+from jaxcam.networks import Classifier
 from jaxcam.params import Card, Params, init
-from jaxcam.training.recipes import Recipe
+from jaxcam.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
-from jaxcam.training.step import start, train_step
+from jaxcam.training.step import run_step, start
 
 REPORT_EVERY = 50  # steps between two looks at the metrics: a look waits for the device
 
@@ -58,10 +59,11 @@ def train(
     steps = max(1, math.ceil(recipe.epochs * steps_an_epoch))
     epoch_ends = {math.ceil(epoch * steps_an_epoch) for epoch in range(1, math.ceil(recipe.epochs))} | {steps}
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
-    run_step = jax.jit(train_step, donate_argnums=0)
     with RunFolder(Path(out), recipe, initial, len(training), record or {}) as run:
         state = run.resume(state)
         done = int(state.step)
+        if done == steps:
+            return state.params
         stream = batches(
             training,
             batch_size=recipe.batch_size,
@@ -78,7 +80,10 @@ def train(
             if step % REPORT_EVERY == 0 or step in epoch_ends:
                 progress.set_postfix(_means(metrics[-REPORT_EVERY:], step))
             if step in epoch_ends:
-                figures = {**_means(metrics, step), "held_out_accuracy": accuracy(state.params, held_out, recipe.batch_size)}
+                figures = {
+                    **_means(metrics, step),
+                    "held_out_accuracy": accuracy(state.params, held_out, recipe.batch_size),
+                }
                 run.keep(state, {"step": step, "epoch": round(step / steps_an_epoch, 2), **figures})
                 tqdm.write(f"epoch {step / steps_an_epoch:.1f}: {figures}")
                 metrics = []
@@ -97,16 +102,16 @@ def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
 
 def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike | None) -> Params:
     """Fresh weights for the data set's classes; with `initial`, that checkpoint's network and its weights that fit."""
-    size = (recipe.image_size, recipe.image_size)
-    card = Card(classes=dataset.classes, class_ids=dataset.class_ids, image_size=size)
-    key, num_classes = jax.random.key(recipe.seed), len(dataset.classes)
-    if initial is None:
-        return init(recipe.network, key, num_classes=num_classes, card=card, **dict(recipe.options))
-    old = load(initial)
-    card = replace(card, channels=old.card.channels, preprocessing=old.card.preprocessing)
-    network = old.network.clone(head=old.network.head.clone(num_classes=num_classes))
-    fresh = init(network, key, card=card)
-    same_classes = old.card.classes == card.classes
+    old = None if initial is None else load(initial)
+    card = replace(old.card if old else Card(), classes=dataset.classes, class_ids=dataset.class_ids)
+    if recipe.image_size is not None:
+        card = replace(card, image_size=(recipe.image_size, recipe.image_size))
+    key = jax.random.key(recipe.seed)
+    if old is None:
+        return init(recipe.network, key, card=card, **recipe.network_options())
+    network = cast("Classifier", old.network)  # a network of the table, since no other was named to `load`
+    fresh = init(network.clone(head=network.head.clone(num_classes=len(dataset.classes))), key, card=card)
+    same_classes = old.card.classes == dataset.classes
     head = (jax.tree_util.DictKey("params"), jax.tree_util.DictKey("head"))
     # The old classes' head means nothing for other classes, even where their number is the same.
     variables = jax.tree_util.tree_map_with_path(

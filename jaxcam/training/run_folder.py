@@ -10,7 +10,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from jaxcam.checkpoints import save
-from jaxcam.training.recipes import Recipe
+from jaxcam.recipes import Recipe
 from jaxcam.training.step import TrainState
 
 KEPT = 2  # states to resume from: the newest, and one in reserve
@@ -65,7 +65,9 @@ class RunFolder:
             return
         before = _flat(json.loads(path.read_text(encoding="utf-8")))
         now = _flat(json.loads(text))
-        differing = [f"{key} was {before.get(key)}, is {now.get(key)}" for key in sorted(now) if before.get(key) != now[key]]
+        differing = [
+            f"{key} was {before.get(key)}, is {now.get(key)}" for key in sorted(now) if before.get(key) != now[key]
+        ]
         if differing:
             raise ValueError(f"out: {self.folder} holds another run ({'; '.join(differing)}); give another folder")
 

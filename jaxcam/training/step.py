@@ -10,10 +10,11 @@ from jaxtyping import Array, Float, Int
 
 from jaxcam.batches import Batch
 from jaxcam.forward import normalize_channels
-from jaxcam.networks import Classifier
+from jaxcam.networks import Classifier, Functions
 from jaxcam.params import Card, Params
+from jaxcam.recipes import Recipe
 from jaxcam.training.augmentation import augment
-from jaxcam.training.recipes import Recipe, make_optimizer, schedule
+from jaxcam.training.optimization import make_optimizer, schedule
 
 
 @jax.tree_util.register_dataclass
@@ -35,7 +36,7 @@ class TrainState:
     variables: Any
     optimizer: Any
     average: Any
-    network: Classifier = field(metadata={"static": True})
+    network: Classifier | Functions = field(metadata={"static": True})
     card: Card = field(metadata={"static": True})
     recipe: Recipe = field(metadata={"static": True})
     steps: int = field(metadata={"static": True})
@@ -51,8 +52,17 @@ def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) 
     """The state before the first step."""
     optimizer = make_optimizer(recipe, schedule(recipe, steps, steps_an_epoch)).init(params.variables["params"])
     average = jax.tree.map(jnp.copy, params.variables)
-    static = (params.network, params.card, recipe, steps, steps_an_epoch)
-    return TrainState(jnp.zeros((), jnp.int32), params.variables, optimizer, average, *static)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        variables=params.variables,
+        optimizer=optimizer,
+        average=average,
+        network=params.network,
+        card=params.card,
+        recipe=recipe,
+        steps=steps,
+        steps_an_epoch=steps_an_epoch,
+    )
 
 
 def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
@@ -70,8 +80,9 @@ def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, F
     recipe = state.recipe
     key = jax.random.fold_in(jax.random.key(recipe.seed), state.step)
     crop_key, drop_key = jax.random.split(key)
-    images = batch.images.astype(jnp.float32) / 255
-    images = augment(crop_key, images, size=recipe.crop_size, area=recipe.crop_area, flip=recipe.flip)
+    images = jnp.asarray(batch.images, jnp.float32) / 255
+    size = recipe.crop_size or state.card.image_size[0]
+    images = augment(crop_key, images, size=size, area=recipe.crop_area, flip=recipe.flip)
     pixels = normalize_channels(images, state.card.preprocessing)
 
     def loss_of(params):
@@ -94,7 +105,9 @@ def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, F
     decay = jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step)) if recipe.ema else 0.0
     average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, variables)
     accuracy = (logits.argmax(-1) == batch.labels).astype(jnp.float32).mean()
-    state = replace(
-        state, step=state.step + 1, variables=variables, optimizer=optimizer_state, average=average
-    )
+    state = replace(state, step=state.step + 1, variables=variables, optimizer=optimizer_state, average=average)
     return state, {"loss": loss, "accuracy": accuracy}
+
+
+# The compiled step; the state given is used up.
+run_step = jax.jit(train_step, donate_argnums=0)

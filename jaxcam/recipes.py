@@ -1,12 +1,8 @@
 """Recipes: how to train, as values. Every field is an option of `jaxcam train`."""
 
-import math
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import jax
-import optax
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,10 +11,12 @@ class Recipe:
 
     Attributes:
         network: a name of `jaxcam.networks.NETWORKS`; with `--init`, the checkpoint's network is used instead.
-        options: of that network, as (name, value) pairs.
-        image_size: side of the squashed images, in pixels: what the card says, and the network is evaluated at.
-        crop_size: side of the training crops, in pixels. Smaller ones train faster, and since a random crop shows
-            objects enlarged, the larger image at test time fits (Touvron et al., 2019, arXiv 1906.06423).
+        options: of that network, as "name=value"; a value is JSON or a plain word.
+        image_size: side of the squashed images, in pixels: what the card says, and the network is evaluated at. By
+            default that of the checkpoint given by `--init`, else 224.
+        crop_size: side of the training crops, in pixels; by default the image size. Smaller ones train faster, and
+            since a random crop shows objects enlarged, the larger image at test time fits (Touvron et al., "Fixing the
+            train-test resolution discrepancy", NeurIPS 2019, arXiv 1906.06423).
         crop_area: smallest share of the image that a crop covers.
         flip: mirror half of the images.
         epochs: passes over the training images.
@@ -35,14 +33,14 @@ class Recipe:
     """
 
     network: str = "resnet18"
-    options: tuple[tuple[str, Any], ...] = ()
-    image_size: int = 224
-    crop_size: int = 224
+    options: tuple[str, ...] = ()
+    image_size: int | None = None
+    crop_size: int | None = None
     crop_area: float = 0.25
     flip: bool = True
     epochs: float = 30.0
     batch_size: int = 128
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: str = "sgd"
     learning_rate: float = 0.1
     warmup_epochs: float = 1.0
     weight_decay: float = 5e-4
@@ -55,18 +53,39 @@ class Recipe:
     def __post_init__(self):
         if self.optimizer not in ("sgd", "adamw"):
             raise ValueError(f"optimizer: got {self.optimizer!r}; use sgd or adamw")
+        self.network_options()
         for name in ("image_size", "crop_size", "epochs", "batch_size", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: got {getattr(self, name)}; give a number above 0")
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}: got {value}; give a number above 0")
         for name in ("crop_area", "label_smoothing", "ema", "holdout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: got {getattr(self, name)}; give a share from 0 to 1")
+
+    def network_options(self) -> dict[str, Any]:
+        """The options as keyword arguments of the network.
+
+        >>> Recipe(options=("width=32", "stem=small", "strides=[2,1,2,1]")).network_options()
+        {'width': 32, 'stem': 'small', 'strides': [2, 1, 2, 1]}
+        """
+        pairs = [option.partition("=") for option in self.options]
+        wrong = [option for option, (_, sign, _) in zip(self.options, pairs, strict=True) if not sign]
+        if wrong:
+            raise ValueError(f'options: got {", ".join(wrong)}; write "name=value", such as width=32')
+        return {name: _value(text) for name, _, text in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 # Measured: see checkpoints/README.md.
 TINY_IMAGENET = Recipe(
     network="resnet10",
-    options=(("width", 32), ("stem", "small"), ("strides", (2, 1, 2, 1))),
+    options=("width=32", "stem=small", "strides=[2,1,2,1]"),
     image_size=64,
     crop_size=48,
     epochs=12.0,
@@ -76,22 +95,4 @@ TINY_IMAGENET = Recipe(
 # One's own photos, from a bundled or imported checkpoint; not measured yet.
 FOLDER = Recipe(learning_rate=0.01, batch_size=32, epochs=10.0, ema=0.99)
 
-
-def schedule(recipe: Recipe, steps: int, steps_an_epoch: float) -> Callable[[Any], Any]:
-    """Learning rate at a step: linear warm-up, then a cosine to 0 at the last step."""
-    warmup = min(math.ceil(recipe.warmup_epochs * steps_an_epoch), steps // 2)
-    return optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, steps)
-
-
-def make_optimizer(recipe: Recipe, learning_rate: Any) -> optax.GradientTransformation:
-    """The recipe's optimizer, with decay on kernels alone."""
-
-    def kernels(params):
-        return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
-
-    if recipe.optimizer == "adamw":
-        return optax.adamw(learning_rate, weight_decay=recipe.weight_decay, mask=kernels)
-    return optax.chain(
-        optax.add_decayed_weights(recipe.weight_decay, mask=kernels),
-        optax.sgd(learning_rate, momentum=0.9, nesterov=True),
-    )
+RECIPES = {"tiny_imagenet": TINY_IMAGENET, "folder": FOLDER}

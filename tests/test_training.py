@@ -1,0 +1,271 @@
+"""Training on a made data set: it learns, it resumes to the same weights, and it answers mistakes."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+import jaxcam
+from jaxcam.batches import batches
+from jaxcam.checkpoints import describe, load
+from jaxcam.datasets import folder
+from jaxcam.geometry import resize
+from jaxcam.recipes import Recipe
+from jaxcam.training import loop, run_step, start, train, train_step
+from jaxcam.training.augmentation import augment, random_crop
+from jaxcam.training.loop import initial_params, split
+from jaxcam.training.optimization import make_optimizer, schedule
+
+COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
+RECIPE = Recipe(
+    network="resnet10",
+    options=("width=8", "stem=small"),
+    image_size=24,
+    crop_size=16,
+    crop_area=0.5,
+    epochs=1.0,
+    batch_size=8,
+    learning_rate=0.05,
+    warmup_epochs=0.1,
+    ema=0.9,
+    holdout=0.2,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mixed_dtypes():
+    """Optax multiplies integer steps by floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory):
+    """A class folder of noisy photos with a square in the colour of their class."""
+    home, random = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (home / name).mkdir()
+        for index in range(80):
+            image = random.integers(60, 180, (28, 30, 3), np.uint8)
+            y, x = random.integers(0, 16, 2)
+            image[y : y + 12, x : x + 12] = colour
+            Image.fromarray(image).save(home / name / f"{index}.png")
+    return folder(home)
+
+
+@pytest.fixture(scope="module")
+def trained(squares, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    return out, train(squares, RECIPE, out=out, cache=True, record={"data": "squares"})
+
+
+def leaves(params):
+    return jax.tree.leaves(params.variables)
+
+
+def log_of(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.core
+def test_one_epoch_learns_the_made_classes(trained):
+    out, params = trained
+    assert log_of(out)[-1]["held_out_accuracy"] >= 0.9
+    assert all(np.isfinite(leaf).all() for leaf in leaves(params))
+
+
+def test_run_leaves_a_checkpoint_that_says_how_it_was_made(trained):
+    out, params = trained
+    loaded = load(out / "checkpoint")
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(loaded), leaves(params), strict=True))
+    record = describe(out / "checkpoint")
+    assert record["data"] == "squares"
+    assert record["recipe"]["batch_size"] == 8
+    assert loaded.card.classes == ("blue", "green", "red")
+    assert loaded.card.image_size == (24, 24)
+
+
+@pytest.mark.parametrize("killed_after", [1, 30])  # before and after the first state was kept
+def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatch, killed_after):
+    recipe = dataclasses.replace(RECIPE, epochs=2.0)
+    whole = train(squares, recipe, out=tmp_path / "whole")
+    taken = 0
+
+    def cut_off(*arguments):
+        nonlocal taken
+        taken += 1
+        if taken > killed_after:
+            raise KeyboardInterrupt
+        return run_step(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "run_step", cut_off)
+        train(squares, recipe, out=tmp_path / "cut")
+    resumed = train(squares, recipe, out=tmp_path / "cut")
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(whole), leaves(resumed), strict=True))
+
+
+def test_a_finished_run_started_again_returns_its_weights(squares, trained):
+    out, params = trained
+    before = log_of(out)
+    again = train(squares, RECIPE, out=out)
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(params), leaves(again), strict=True))
+    assert log_of(out) == before
+
+
+def test_another_recipe_in_the_same_folder_is_refused(squares, trained):
+    with pytest.raises(ValueError, match=r"another run \(seed was 0, is 1\)"):
+        train(squares, dataclasses.replace(RECIPE, seed=1), out=trained[0])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(squares, tmp_path):
+    with pytest.raises(ValueError, match="loss: not finite by step"):
+        train(squares, dataclasses.replace(RECIPE, learning_rate=1e30, warmup_epochs=0.0), out=tmp_path)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_fine_tuning_keeps_what_fits(squares, trained):
+    out, params = trained
+    same = initial_params(squares, RECIPE, out / "checkpoint")
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(same), leaves(params), strict=True))
+
+    other = dataclasses.replace(squares, classes=("navy", "olive", "scarlet"))
+    fresh = initial_params(other, RECIPE, out / "checkpoint")
+    kept = jax.tree.map(np.array_equal, fresh.variables, params.variables)
+    assert all(jax.tree.leaves([kept["params"]["backbone"], kept["batch_stats"]]))
+    assert not kept["params"]["head"]["classifier"]["kernel"]
+
+    more = dataclasses.replace(squares, classes=(*squares.classes, "yellow"))
+    wider = initial_params(more, RECIPE, out / "checkpoint")
+    assert wider.variables["params"]["head"]["classifier"]["kernel"].shape == (64, 4)
+    assert wider.card.classes[-1] == "yellow"
+
+
+def test_split_is_even_and_exact(squares):
+    training, held_out = split(squares, 0.2)
+    assert (len(training), len(held_out)) == (192, 48)
+    assert {example.path for example in training} | {example.path for example in held_out} == {
+        example.path for example in squares
+    }
+    assert np.bincount([example.label for example in held_out]).tolist() == [16, 16, 16]
+    with pytest.raises(ValueError, match="give more"):
+        split(squares, 1.0)
+
+
+def one_step(squares, recipe, step=train_step):
+    params = jaxcam.init(
+        "resnet10", jax.random.key(0), card=initial_params(squares, recipe, None).card, **recipe.network_options()
+    )
+    state = start(params, recipe, steps=10, steps_an_epoch=5.0)
+    batch = next(batches(squares, batch_size=8, image_size=(24, 24), shuffle_seed=0))
+    state, first = step(state, batch)
+    return step(state, batch), first
+
+
+@pytest.fixture(scope="module")
+def compiled_step(squares):
+    return one_step(squares, RECIPE, run_step)
+
+
+def test_step_is_pure_and_the_same_eager_and_compiled(squares, compiled_step):
+    (state, second), first = compiled_step
+    (eager_state, eager_second), eager_first = one_step(squares, RECIPE)
+    assert abs(first["loss"] - eager_first["loss"]) < 1e-5
+    assert abs(second["loss"] - eager_second["loss"]) < 1e-4
+    for a, b in zip(jax.tree.leaves(state.variables), jax.tree.leaves(eager_state.variables), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    assert int(state.step) == 2
+
+
+def test_bfloat16_computes_close_to_float32_and_keeps_float32_weights(squares, compiled_step):
+    (state, _), first = one_step(squares, dataclasses.replace(RECIPE, bfloat16=True), run_step)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves((state.variables, state.average)))
+    assert first["loss"].dtype == jnp.float32
+    reference = compiled_step[1]["loss"]
+    assert 0 < abs(first["loss"] - reference) < 0.05 * reference
+
+
+def test_first_step_equals_the_same_step_written_plainly(squares, compiled_step):
+    recipe = RECIPE
+    params = jaxcam.init(
+        "resnet10", jax.random.key(0), card=initial_params(squares, recipe, None).card, **recipe.network_options()
+    )
+    batch = next(batches(squares, batch_size=8, image_size=(24, 24), shuffle_seed=0))
+    crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 0))
+    images = augment(crop_key, jnp.asarray(batch.images, jnp.float32) / 255, size=16, area=recipe.crop_area, flip=True)
+    mean, std = jnp.array([[[[0.485, 0.456, 0.406]]]]), jnp.array([[[[0.229, 0.224, 0.225]]]])
+    (_, logits), _ = params.network.apply(
+        params.variables, (images - mean) / std, train=True, mutable=["batch_stats"], rngs={"dropout": drop_key}
+    )
+    logs = np.asarray(jax.nn.log_softmax(logits), np.float64)
+    targets = np.full((8, 3), 0.1 / 3) + 0.9 * np.eye(3)[batch.labels]
+    assert compiled_step[1]["loss"] == pytest.approx(-(targets * logs).sum(1).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_decay_acts_on_kernels_alone(name):
+    recipe = dataclasses.replace(RECIPE, optimizer=name, weight_decay=0.1)
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "scale": jnp.ones(2)}
+    optimizer = make_optimizer(recipe, 0.5)
+    change, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
+    assert float(change["kernel"].max()) < 0
+    assert not change["bias"].any()
+    assert not change["scale"].any()
+
+
+def test_schedule_warms_up_and_ends_at_zero():
+    rate = schedule(dataclasses.replace(RECIPE, learning_rate=0.4, warmup_epochs=2.0), 100, 10.0)
+    assert [float(rate(step)) for step in (0, 10, 20)] == pytest.approx([0, 0.2, 0.4])
+    assert float(rate(60)) == pytest.approx(0.2)
+    assert float(rate(100)) == pytest.approx(0, abs=1e-8)
+
+
+def test_crop_of_everything_is_a_resize(squares):
+    image = jax.random.uniform(jax.random.key(1), (12, 10, 3))
+    crop = random_crop(jax.random.key(0), image, size=8, area=1.0, flip=False)
+    np.testing.assert_allclose(crop, resize(image, (8, 8), axis=0, antialias=True), atol=1e-5)
+
+
+def test_crops_are_rectangles_of_the_image_half_of_them_mirrored():
+    ramp = jnp.stack(jnp.meshgrid(jnp.arange(32.0), jnp.arange(32.0)), -1)  # channel 0: x, channel 1: y
+    crops = np.asarray(augment(jax.random.key(0), jnp.tile(ramp[None], (200, 1, 1, 1)), size=8, area=0.25, flip=True))
+    inner = crops[:, 1:-1, 1:-1]
+    x_steps, y_steps = np.diff(inner[..., 0], axis=2), np.diff(inner[..., 1], axis=1)
+    slopes = np.abs(x_steps).mean((1, 2))
+    assert (np.ptp(x_steps, axis=(1, 2)) < 0.1 * slopes).all()  # even, as far as antialiasing is
+    shares = slopes * y_steps.mean((1, 2)) * 64 / 1024
+    assert 0.2 < shares.min() < 0.35
+    assert shares.max() <= 1.001
+    assert 0.4 < (x_steps.mean((1, 2)) < 0).mean() < 0.6
+    assert (y_steps > 0).all()
+    assert crops.min() >= -1e-4
+    assert crops.max() <= 31 + 1e-4
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("optimizer", "adam"),
+        ("epochs", 0.0),
+        ("ema", 1.5),
+        ("crop_area", -0.1),
+        ("batch_size", 0),
+        ("options", ("width",)),
+    ],
+)
+def test_a_recipe_refuses_what_cannot_be(field, value):
+    with pytest.raises(ValueError, match=f"{field}: got"):
+        dataclasses.replace(RECIPE, **{field: value})
+
+
+def test_optimizer_is_sgd_with_nesterov_momentum():
+    plain, recipe = optax.sgd(0.1, momentum=0.9, nesterov=True), dataclasses.replace(RECIPE, weight_decay=0.0)
+    params, ours = {"kernel": jnp.ones((2, 2))}, make_optimizer(recipe, 0.1)
+    gradients = {"kernel": jnp.arange(4.0).reshape(2, 2)}
+    a, b = plain.update(gradients, plain.init(params))[0], ours.update(gradients, ours.init(params), params)[0]
+    np.testing.assert_allclose(a["kernel"], b["kernel"])
