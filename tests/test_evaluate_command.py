@@ -53,7 +53,9 @@ def run(home, *arguments, checkpoint="net"):
 
 def test_tiny_imagenet(home, tmp_path, capsys):
     assert run(home, "tiny_imagenet", "--data-dir", home / "tiny", "--out", tmp_path / "report") == 0
-    expected = evaluate(jaxcam.load(home / "net"), tiny_imagenet(home / "tiny", split="val"), progress=False)
+    expected = evaluate(
+        jaxcam.load(home / "net"), tiny_imagenet(home / "tiny", split="val"), batch_size=4, progress=False
+    )
     kept = json.loads((tmp_path / "report/metrics.json").read_text())
     assert kept["counts"] == expected.counts._asdict()
     assert kept["dataset"] == "tiny_imagenet val"
@@ -71,7 +73,7 @@ def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
     assert run(home, "folder", "--data-dir", home / "photos", "--limit", 3, "--out", tmp_path) == 0
     kept = json.loads((tmp_path / "metrics.json").read_text())
     assert kept["figures"].keys() == {"top1", "top5"}
-    limited = evaluate(jaxcam.load(home / "net"), folder(home / "photos"), limit=3, progress=False)
+    limited = evaluate(jaxcam.load(home / "net"), folder(home / "photos"), limit=3, batch_size=4, progress=False)
     assert kept["counts"] == limited.counts._asdict()
     arguments = ["--data-dir", home / "tiny", "--split", "train", "--threshold", 0.7, "--out", tmp_path]
     assert run(home, "tiny_imagenet", *arguments) == 0
@@ -83,7 +85,7 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
     arguments = ["--data-dir", home / "tiny", "--split", "train", "--choose-threshold", "--out", tmp_path]
     assert run(home, "tiny_imagenet", *arguments, checkpoint="chosen") == 0
     before, after = jaxcam.load(home / "net"), jaxcam.load(home / "chosen")
-    curve = choose_threshold(before, tiny_imagenet(home / "tiny", split="train"), progress=False)
+    curve = choose_threshold(before, tiny_imagenet(home / "tiny", split="train"), batch_size=4, progress=False)
     assert len(set(curve.gt_known)) > 1
     assert after.card == jaxcam.Card(**{**vars(before.card), "threshold": curve.best})
     assert jaxcam.describe(home / "chosen")["threshold"] == {

@@ -186,7 +186,7 @@ def test_choose_threshold_wants_training_images_with_boxes(params, dataset):
         choose_threshold(params, dataset, thresholds=(0.5, 1.5))
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.01, float("nan")])
+@pytest.mark.parametrize("value", [0.0, -0.1, 1.01, float("nan")])
 def test_a_threshold_is_a_share(params, dataset, value):
     with pytest.raises(ValueError, match="give a share of the map's maximum"):
         evaluate(params, dataset, threshold=value)

@@ -50,6 +50,10 @@ def total_over(
     figures: Callable[[Any], dict[str, float]],
 ) -> Any:
     """The sum of `step(batch, truth)` over a data set, with the `figures` of the sum so far behind the progress bar."""
+
+    def shown(rates: dict[str, float]) -> dict[str, str]:
+        return {name: f"{rate:.1f}" for name, rate in rates.items()}
+
     corners, mask = _ground_truth(dataset)
     total = None
     height, width = card.image_size
@@ -60,11 +64,11 @@ def total_over(
             scale = np.tile(batch.sizes[:, ::-1] / np.array([width, height]), 2).astype(np.float32)
             counted = step(batch, Truth(corners[batch.index], mask[batch.index], scale))
             if total is not None:
-                # Figures of the batches before: waiting for them leaves the device busy with this one.
-                shown = {name: f"{value:.1f}" for name, value in figures(total).items()}
-                bar.set_postfix(shown, refresh=False)
+                # Of the batches before: waiting for those leaves the device busy with this one.
+                bar.set_postfix(shown(figures(total)), refresh=False)
             total = counted if total is None else jax.tree.map(jnp.add, total, counted)
             bar.update(int(batch.mask.sum()))
+        bar.set_postfix(shown(figures(total)))
     return total
 
 

@@ -32,7 +32,7 @@ def evaluate(
         params: a network's; its card names the data set's classes.
         dataset: what to evaluate on; without boxes only classification is counted.
         batch_size: images a step. The figures do not depend on it.
-        threshold: share of a map's maximum, in [0, 1]; None for the card's.
+        threshold: share of a map's maximum, above 0 and at most 1; None for the card's.
         limit: evaluate only so many images, evenly spaced over the data set.
         progress: show images a second, time left and the figures so far on stderr.
 

@@ -40,8 +40,8 @@ def check_threshold(threshold: float) -> float:
     >>> check_threshold(1)
     1.0
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, from 0 to 1")
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, above 0 and at most 1")
     return float(threshold)
 
 

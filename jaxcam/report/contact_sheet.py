@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -74,12 +75,14 @@ def save_contact_sheet(path: str | os.PathLike[str], samples: Sequence[Sample]) 
     if not samples:
         raise ValueError("samples: got none; give at least one")
     rows = ceil(len(samples) / COLUMNS)
-    figure = Figure(figsize=(COLUMNS * CELL_WIDTH, rows * CELL_HEIGHT), dpi=DPI, facecolor="white", layout="tight")
-    cells = figure.subplots(rows, COLUMNS, squeeze=False).flat
-    for axes in cells:
+    figure = Figure(
+        figsize=(COLUMNS * CELL_WIDTH, rows * CELL_HEIGHT + 0.3), dpi=DPI, facecolor="white", layout="tight"
+    )
+    for axes in figure.subplots(rows, COLUMNS, squeeze=False).flat:
         axes.set_axis_off()
     for axes, sample in zip(figure.axes, samples, strict=False):
         _draw(axes, sample)
+    figure.supxlabel("heat and white box: the predicted class · green box: ground truth", fontsize=8.5)
     with whole_file(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is an empty frame
         FigureCanvasAgg(figure).print_png(file)
@@ -88,18 +91,18 @@ def save_contact_sheet(path: str | os.PathLike[str], samples: Sequence[Sample]) 
 def _draw(axes: Axes, sample: Sample) -> None:
     height, width = sample.photo.shape[:2]
     axes.imshow(overlay(sample.photo, sample.map), extent=(0, width, height, 0), interpolation="bicubic")
-    for box in sample.truth:
-        _outline(axes, box, TRUE, 2.0)
-    _outline(axes, sample.box, FOUND, 1.5)
+    _outline(axes, sample.box, FOUND, 3.0)
+    for box in sample.truth:  # narrower and on top, so that both are seen where they meet
+        _outline(axes, box, TRUE, 1.5)
     colour = {"right": RIGHT, "wrong": WRONG}.get(sample.verdict, HALF_RIGHT)
     guess, label = (shorten(name, LETTERS, placeholder="…") for name in (sample.guess, sample.label))
-    style = {"fontsize": 8.5, "parse_math": False}
+    style: dict[str, Any] = {"fontsize": 8.5, "parse_math": False}
     axes.set_title(f"{guess} {sample.probability:.0%}\n{sample.verdict}", color=colour, **style)
     axes.text(0.5, -0.03, f"true: {label}", transform=axes.transAxes, ha="center", va="top", **style)
 
 
 def _outline(axes: Axes, box: np.ndarray, colour: str, width: float) -> None:
     x0, y0, x1, y1 = map(float, box)
-    outline = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=width)
+    outline = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=width, clip_on=False)
     outline.set_path_effects([withStroke(linewidth=width + 1.5, foreground="black")])
     axes.add_patch(outline)
