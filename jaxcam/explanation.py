@@ -60,7 +60,7 @@ def explain(
         images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels).
         labels: explain these instead of the top classes: (b,) or (b, n); for one image a scalar or (n,).
         top: number n of classes to explain where no labels are given.
-        threshold: share of a map's maximum above which a pixel belongs to its box, in [0, 1]; None for the card's.
+        threshold: share of a map's maximum above which a pixel belongs to its box, in (0, 1]; None for the card's.
 
     Returns:
         An `Explanation`: labels, names and probabilities (b, n), maps (b, n, h, w), boxes (b, n, 4), without b for one
@@ -87,8 +87,6 @@ def explain(
     if kernel is None:
         raise ValueError("explain: this network has no linear layer over pooled features (no kernel)")
     threshold = params.card.threshold if threshold is None else threshold
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, from 0 to 1")
     chosen = _chosen(labels, top, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
     features, logits = forward(params, images)
     if chosen is None:

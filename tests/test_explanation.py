@@ -110,7 +110,7 @@ def test_labels_for_one_image(params, labels):
 
 
 def test_threshold(params, why):
-    for threshold in (0.0, 0.3, 1.0):
+    for threshold in (0.05, 0.3, 1.0):
         other = jaxcam.explain(params, IMAGES, top=3, threshold=threshold)
         for b, n in np.ndindex(3, 3):
             heat = np.asarray(other.maps[b, n])
@@ -144,6 +144,7 @@ def test_classes_without_names():
         ({"labels": jnp.array([0, -1, 0])}, "labels: got classes from -1"),
         ({"labels": [1, 2]}, r"labels: got shape \(2,\) for a batch of 3"),
         ({"threshold": 1.5}, "threshold: got 1.5"),
+        ({"threshold": 0.0}, "threshold: got 0.0"),
         ({"threshold": float("nan")}, "threshold: got nan"),
         ({"images": IMAGES[..., :2]}, "images: got shape"),
     ],

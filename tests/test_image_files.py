@@ -68,6 +68,7 @@ def without_adobe(contents):
 
 ALPHA = np.tile(np.linspace(0, 255, 90).astype(np.uint8), (60, 1))
 INKS = Image.fromarray(PHOTO).convert("CMYK")
+INVERTED_INKS = INKS.point(lambda ink: 255 - ink)
 CASES = {
     "png": (encode(PHOTO, "PNG"), PHOTO, 0),
     "bmp": (encode(PHOTO, "BMP"), PHOTO, 0),
@@ -79,22 +80,14 @@ CASES = {
     "la": (encode(np.dstack([GREY, ALPHA]), "PNG"), over_white(three(GREY), ALPHA), 1),
     "palette": (encode(palette(PHOTO)[0], "PNG"), palette(PHOTO)[1], 0),
     "palette with transparency": (*transparent_palette(), 0),
-    "grey with a transparent level": (
-        encode(GREY, "PNG", transparency=LEVEL),
-        three(np.where(GREY == LEVEL, 255, GREY)),
-        0,
-    ),
+    "transparent level": (encode(GREY, "PNG", transparency=LEVEL), three(np.where(GREY == LEVEL, 255, GREY)), 0),
     "1 bit": (encode(Image.fromarray(GREY > 100), "PNG"), three(255 * (GREY > 100)), 0),
     "16-bit png": (encode(RAMP, "PNG"), three(RAMP / 257), 1),
     "16-bit big-endian tiff": (encode(Image.fromarray(RAMP.astype(">u2")), "TIFF"), three(RAMP / 257), 1),
     "32-bit tiff": (encode(Image.fromarray(RAMP.astype(np.int32)), "TIFF"), three(RAMP / 257), 1),
     "16-bit pgm": (b"P5 90 60 65535\n" + RAMP.astype(">u2").tobytes(), three(RAMP / 257), 1),
     "cmyk jpeg of adobe": (encode(INKS, "JPEG", quality=100), PHOTO, 16),
-    "cmyk jpeg, inks as they are": (
-        without_adobe(encode(INKS.point(lambda ink: 255 - ink), "JPEG", quality=100)),
-        PHOTO,
-        16,
-    ),
+    "cmyk jpeg, inks as they are": (without_adobe(encode(INVERTED_INKS, "JPEG", quality=100)), PHOTO, 16),
     "animation": (*animation(), 0),
     "one pixel": (encode(np.full((1, 1, 3), 77, np.uint8), "PNG"), np.full((1, 1, 3), 77), 0),
     "one pixel jpeg": (encode(np.full((1, 1, 3), 77, np.uint8), "JPEG"), np.full((1, 1, 3), 77), 2),
@@ -177,10 +170,7 @@ def test_max_side(max_side, expected):
         assert image.shape[:2] == expected
         filtered = resize_image(pillow(contents), expected).astype(float)
         assert np.abs(image - filtered).mean() <= 2  # a JPEG decoded at a fraction is filtered a little otherwise
-
-
-def test_a_long_strip_keeps_a_pixel():
-    assert read_image(encode(np.zeros((1, 500, 3), np.uint8), "PNG"), max_side=50).shape == (1, 50, 3)
+    assert read_image(encode(np.zeros((1, 500, 3), np.uint8), "PNG"), max_side=max_side).shape == (1, max_side, 3)
 
 
 @pytest.mark.parametrize("kind, options", [("JPEG", {}), ("PNG", {"compress_level": 1})])
@@ -190,9 +180,7 @@ def test_fifty_megapixels(kind, options, monkeypatch):
     contents = encode(image, kind, **options)
     image.close()
     decoded, decode = [], simplejpeg.decode_jpeg
-    monkeypatch.setattr(
-        simplejpeg, "decode_jpeg", lambda *args, **kwargs: decoded.append(decode(*args, **kwargs)) or decoded[-1]
-    )
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *a, **k: decoded.append(decode(*a, **k)) or decoded[-1])
     small = read_image(contents, max_side=1024)
     assert read_size(contents) == (6144, 8192)
     assert small.shape == (768, 1024, 3)
@@ -240,11 +228,9 @@ def test_what_cannot_be_read_is_named(name, tmp_path):
 
 
 def test_a_huge_jpeg_is_not_even_decoded_at_a_fraction(monkeypatch):
-    decoded = []
-    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *args, **kwargs: decoded.append(args))
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
     with pytest.raises(ValueError, match="too many pixels"):
         read_image(huge_jpeg(), max_side=64)
-    assert decoded == []
 
 
 @pytest.mark.parametrize("read", [read_image, read_size])
