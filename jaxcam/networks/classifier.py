@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from jaxcam.arrays import Features, Kernel, Logits, Pixels
+from jaxcam.arrays import Features, Kernel, Logits, Pixels, type_of_array
 
 POOLS: dict[str, Callable] = {"mean": jnp.mean, "max": jnp.max}
 
@@ -56,7 +56,7 @@ class Classifier(nn.Module):
         """The output of stage `upto` (inclusive; default: the last stage)."""
         return self.backbone(images, None, self._stage(upto), train)
 
-    def logits(self, features: Float[Array, "..."], since: str | None = None, train: bool = False) -> Logits:
+    def logits(self, features: Float[type_of_array, "..."], since: str | None = None, train: bool = False) -> Logits:
         """Everything after stage `since` (default: the last stage, so the head alone)."""
         stage = self._stage(since)
         if stage != self.backbone.stages[-1]:

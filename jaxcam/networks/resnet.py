@@ -60,6 +60,9 @@ class Bottleneck(nn.Module):
         return self.activation(x + y)
 
 
+BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
 class ResNet(nn.Module):
     """The backbone: a stem and four stages of residual blocks.
 
@@ -80,6 +83,15 @@ class ResNet(nn.Module):
     activation: Callable = nn.relu
     stages = ("stem", "layer1", "layer2", "layer3", "layer4")
 
+    def __post_init__(self):
+        for name, known in (("block", BLOCKS), ("stem", STEMS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: got {getattr(self, name)!r}; use one of {', '.join(known)}")
+        for name in ("blocks", "strides"):
+            if len(getattr(self, name)) != 4:
+                raise ValueError(f"{name}: got {getattr(self, name)}; give one number for each of the 4 stages")
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, x, since: str | None = None, upto: str = "layer4", train: bool = False):
         # In a compact module the parts keep their names, and so their weights, whichever of them run.
@@ -89,15 +101,13 @@ class ResNet(nn.Module):
         return x
 
     def _stem(self, x, train):
-        if self.stem not in STEMS:
-            raise ValueError(f"stem: got {self.stem!r}; use one of {', '.join(STEMS)}")
         kernel, stride, pool = STEMS[self.stem]
         x = convolution(self.width, (kernel, kernel), stride, padding=kernel // 2, name="conv1")(x)
         x = self.activation(batch_norm(use_running_average=not train, name="bn1")(x))
         return nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))) if pool else x
 
     def _stage(self, x, stage, train):
-        block = {"basic": BasicBlock, "bottleneck": Bottleneck}[self.block]
+        block = BLOCKS[self.block]
         for index in range(self.blocks[stage]):
             stride = self.strides[stage] if index == 0 else 1
             x = block(self.width * 2**stage, stride, self.activation, name=f"layer{stage + 1}_{index}")(x, train)
