@@ -103,7 +103,7 @@ def resize(
     return array
 
 
-def iou(a: Boxes, b: Boxes) -> Float[type_of_array, "..."]:
+def iou(a: Float[type_of_array, "... 4"], b: Float[type_of_array, "... 4"]) -> Float[type_of_array, "..."]:
     """Intersection over union of boxes, pair by pair (leading axes broadcast).
 
     IoU = |a and b| / |a or b|, 0 where the boxes are disjoint or both empty. NumPy in, NumPy out; else a JAX array.
@@ -119,6 +119,7 @@ def iou(a: Boxes, b: Boxes) -> Float[type_of_array, "..."]:
     0.3333333333333333
     """
     xp = np if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) else jnp
+    a, b = xp.broadcast_arrays(a, b)
     low = xp.maximum(a[..., :2], b[..., :2])
     high = xp.minimum(a[..., 2:], b[..., 2:])
     overlap = xp.prod(xp.maximum(high - low, 0), axis=-1)
@@ -126,7 +127,7 @@ def iou(a: Boxes, b: Boxes) -> Float[type_of_array, "..."]:
     return xp.where(union > 0, overlap / xp.where(union > 0, union, 1), 0)
 
 
-def box_area(boxes: Boxes) -> Float[type_of_array, "..."]:
+def box_area(boxes: Boxes) -> Float[type_of_array, "..."] | np.floating:
     """Area in square pixels of (..., 4) half-open boxes, 0 for an empty one.
 
     >>> float(box_area(np.array([0.0, 0, 4, 3])))
@@ -142,4 +143,4 @@ def scale_boxes(boxes: Boxes, source: tuple[int, int], target: tuple[int, int]) 
     array([ 0.,  0., 16.,  8.])
     """
     y, x = target[0] / source[0], target[1] / source[1]
-    return boxes * np.array([x, y, x, y], boxes.dtype)
+    return boxes * np.array([x, y, x, y], boxes.dtype).reshape((1,) * (boxes.ndim - 1) + (4,))
