@@ -14,3 +14,21 @@ import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+import hypothesis
+import pytest
+
+# A first call compiles, which is no slowness of an example.
+hypothesis.settings.register_profile("jaxcam", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("jaxcam")
+
+
+@pytest.fixture(scope="session")
+def tiny_params():
+    """ResNet-10 of width 8 for 5 classes and 32x32 images, with random weights, biases and statistics."""
+    from jaxcam.params import Card, Params, make_network
+    from tests.reference.weights import random_variables
+
+    card = Card(classes=("ant", "bee", "cat", "dog", "elk"), image_size=(32, 32))
+    network = make_network("resnet10", 5, width=8, stem="small")
+    return Params(jax.tree.map(jax.numpy.asarray, random_variables(network, card)), network, card)
