@@ -83,7 +83,7 @@ def evaluate(
         out: folder for the results.
     """
     from jaxcam import evaluation
-    from jaxcam.checkpoints import load, write_card
+    from jaxcam.checkpoints import load
     from jaxcam.datasets import DATASETS
     from jaxcam.report.contact_sheet import save_contact_sheet
     from jaxcam.report.table import save_table
@@ -100,8 +100,7 @@ def evaluate(
     name = dataset if split is None else f"{dataset} {split}"
     if choose_threshold:
         curve = evaluation.choose_threshold(params, images, batch_size=batch_size, limit=limit)
-        chosen = {"dataset": name, "images": curve.images, "gt_known": max(curve.gt_known)}
-        write_card(checkpoint, replace(params.card, threshold=curve.best), record={"threshold": chosen})
+        evaluation.write_threshold(checkpoint, params.card, curve, dataset=name)
         save_table(curve, out, name="thresholds")
         print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
         return 0

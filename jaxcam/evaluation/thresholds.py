@@ -1,14 +1,17 @@
 """The choice of a threshold, on training images."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from jaxcam.checkpoints import write_card
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation._steps import sweep, total_over
 from jaxcam.evaluation.inputs import check_classes, check_network, check_threshold
-from jaxcam.params import Params
+from jaxcam.params import Card, Params
 from jaxcam.report.table import Thresholds
 
 THRESHOLDS = tuple(percent / 100 for percent in range(5, 96))
@@ -69,3 +72,16 @@ def choose_threshold(
         figures=lambda total: {"best gt_known": max(accuracies(total))},
     )
     return Thresholds(values=thresholds, gt_known=accuracies(total), images=int(total[1]))
+
+
+def write_threshold(checkpoint: str | os.PathLike[str], card: Card, curve: Thresholds, *, dataset: str = "") -> None:
+    """Give a checkpoint's card the best threshold, and its record the images it was chosen on.
+
+    Args:
+        checkpoint: a bundled name, or a folder.
+        card: the one it has.
+        curve: from `choose_threshold`.
+        dataset: the name of the training images.
+    """
+    chosen = {"dataset": dataset, "images": curve.images, "gt_known": max(curve.gt_known)}
+    write_card(checkpoint, replace(card, threshold=curve.best), record={"threshold": chosen})
