@@ -26,13 +26,13 @@ RECIPE = Recipe(
     network="resnet10",
     options=("width=8", "stem=small"),
     image_size=24,
-    crop_size=16,
+    crop_size=24,
     crop_area=0.5,
     epochs=1.0,
     batch_size=8,
     learning_rate=0.05,
     warmup_epochs=0.1,
-    ema=0.9,
+    ema=0.8,
     holdout=0.2,
 )
 
@@ -50,7 +50,7 @@ def squares(tmp_path_factory):
     home, random = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
     for name, colour in COLOURS.items():
         (home / name).mkdir()
-        for index in range(80):
+        for index in range(200):
             image = random.integers(60, 180, (28, 30, 3), np.uint8)
             y, x = random.integers(0, 16, 2)
             image[y : y + 12, x : x + 12] = colour
@@ -90,10 +90,10 @@ def test_run_leaves_a_checkpoint_that_says_how_it_was_made(trained):
     assert loaded.card.image_size == (24, 24)
 
 
-@pytest.mark.parametrize("killed_after", [1, 30])  # before and after the first state was kept
+@pytest.mark.parametrize("killed_after", [1, 8])  # before and after the first state was kept
 def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatch, killed_after):
-    recipe = dataclasses.replace(RECIPE, epochs=2.0)
-    whole = train(squares, recipe, out=tmp_path / "whole")
+    few, recipe = squares.spread(60), dataclasses.replace(RECIPE, epochs=2.0)
+    whole = train(few, recipe, out=tmp_path / "whole")
     taken = 0
 
     def cut_off(*arguments):
@@ -105,8 +105,8 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatc
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(loop, "run_step", cut_off)
-        train(squares, recipe, out=tmp_path / "cut")
-    resumed = train(squares, recipe, out=tmp_path / "cut")
+        train(few, recipe, out=tmp_path / "cut")
+    resumed = train(few, recipe, out=tmp_path / "cut")
     assert all(np.array_equal(a, b) for a, b in zip(leaves(whole), leaves(resumed), strict=True))
 
 
@@ -125,7 +125,7 @@ def test_another_recipe_in_the_same_folder_is_refused(squares, trained):
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(squares, tmp_path):
     with pytest.raises(ValueError, match="loss: not finite by step"):
-        train(squares, dataclasses.replace(RECIPE, learning_rate=1e30, warmup_epochs=0.0), out=tmp_path)
+        train(squares.spread(60), dataclasses.replace(RECIPE, learning_rate=1e30, warmup_epochs=0.0), out=tmp_path)
     assert not (tmp_path / "checkpoint").exists()
 
 
@@ -148,11 +148,11 @@ def test_fine_tuning_keeps_what_fits(squares, trained):
 
 def test_split_is_even_and_exact(squares):
     training, held_out = split(squares, 0.2)
-    assert (len(training), len(held_out)) == (192, 48)
+    assert (len(training), len(held_out)) == (480, 120)
     assert {example.path for example in training} | {example.path for example in held_out} == {
         example.path for example in squares
     }
-    assert np.bincount([example.label for example in held_out]).tolist() == [16, 16, 16]
+    assert np.bincount([example.label for example in held_out]).tolist() == [40, 40, 40]
     with pytest.raises(ValueError, match="give more"):
         split(squares, 1.0)
 
@@ -172,14 +172,16 @@ def compiled_step(squares):
     return one_step(squares, RECIPE, run_step)
 
 
-def test_step_is_pure_and_the_same_eager_and_compiled(squares, compiled_step):
+def test_a_step_moves_on(compiled_step):
     (state, second), first = compiled_step
-    (eager_state, eager_second), eager_first = one_step(squares, RECIPE)
-    assert abs(first["loss"] - eager_first["loss"]) < 1e-5
-    assert abs(second["loss"] - eager_second["loss"]) < 1e-4
-    for a, b in zip(jax.tree.leaves(state.variables), jax.tree.leaves(eager_state.variables), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     assert int(state.step) == 2
+    assert second["loss"] < first["loss"]
+
+
+def test_a_network_made_from_functions_is_not_trained():
+    params = jaxcam.from_functions(lambda w, x: x, lambda w, f: f.mean((1, 2)) @ w, variables=jnp.eye(3))
+    with pytest.raises(ValueError, match="type Functions; only a Classifier"):
+        start(params, RECIPE, steps=1, steps_an_epoch=1.0)
 
 
 def test_bfloat16_computes_close_to_float32_and_keeps_float32_weights(squares, compiled_step):
@@ -197,7 +199,7 @@ def test_first_step_equals_the_same_step_written_plainly(squares, compiled_step)
     )
     batch = next(batches(squares, batch_size=8, image_size=(24, 24), shuffle_seed=0))
     crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 0))
-    images = augment(crop_key, jnp.asarray(batch.images, jnp.float32) / 255, size=16, area=recipe.crop_area, flip=True)
+    images = augment(crop_key, jnp.asarray(batch.images, jnp.float32) / 255, size=24, area=recipe.crop_area, flip=True)
     mean, std = jnp.array([[[[0.485, 0.456, 0.406]]]]), jnp.array([[[[0.229, 0.224, 0.225]]]])
     (_, logits), _ = params.network.apply(
         params.variables, (images - mean) / std, train=True, mutable=["batch_stats"], rngs={"dropout": drop_key}

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxcam.batches import Batch
 from jaxcam.forward import normalize_channels
-from jaxcam.networks import Classifier, Functions
+from jaxcam.networks import Classifier
 from jaxcam.params import Card, Params
 from jaxcam.recipes import Recipe
 from jaxcam.training.augmentation import augment
@@ -36,7 +36,7 @@ class TrainState:
     variables: Any
     optimizer: Any
     average: Any
-    network: Classifier | Functions = field(metadata={"static": True})
+    network: Classifier = field(metadata={"static": True})
     card: Card = field(metadata={"static": True})
     recipe: Recipe = field(metadata={"static": True})
     steps: int = field(metadata={"static": True})
@@ -49,7 +49,9 @@ class TrainState:
 
 
 def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) -> TrainState:
-    """The state before the first step."""
+    """The state before the first step; a ValueError for a network made from functions, which has no training mode."""
+    if not isinstance(params.network, Classifier):
+        raise ValueError(f"params: got a network of type {type(params.network).__name__}; only a Classifier is trained")
     optimizer = make_optimizer(recipe, schedule(recipe, steps, steps_an_epoch)).init(params.variables["params"])
     average = jax.tree.map(jnp.copy, params.variables)
     return TrainState(
