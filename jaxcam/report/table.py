@@ -52,7 +52,7 @@ class Report:
         checkpoint: its name, likewise.
 
     >>> counts = LocalizationCounts(4, 4, top1=2, top5=3, gt_known=3, top1_loc=1, top5_loc=2, whole_image=1)
-    >>> print(Report(counts, 200, (64, 64), "paper", 0.2, Baselines(50, 75, 0.8, 25), "tiny_imagenet val"))
+    >>> print(Report(counts, 200, (64, 64), "paper", 0.2, Baselines(50.0, 75.0, 0.8, 25.0), "tiny_imagenet val"))
     tiny_imagenet val: 4 images, 200 classes
     images squashed to 64x64; box rule "paper" at threshold 0.2, right from IoU 0.5
     <BLANKLINE>
