@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxcam.geometry import METHODS
 from jaxcam.networks import NETWORKS, Classifier, Functions
 
 
@@ -31,6 +32,12 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     channel_order: str = "RGB"
 
+    def __post_init__(self):
+        if self.interpolation not in METHODS:
+            raise ValueError(f"interpolation: got {self.interpolation!r}; use one of {', '.join(METHODS)}")
+        if self.channel_order not in ("RGB", "BGR"):
+            raise ValueError(f"channel_order: got {self.channel_order!r}; use RGB or BGR")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -51,6 +58,16 @@ class Card:
     channels: int = 3
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     threshold: float = 0.2
+
+    def __post_init__(self):
+        if self.class_ids and len(self.class_ids) != len(self.classes):
+            raise ValueError(f"class_ids: got {len(self.class_ids)} for {len(self.classes)} classes; give one a class")
+        if not self.image_size or min(self.image_size) < 1:
+            raise ValueError(f"image_size: got {self.image_size}; give lengths of at least 1")
+        for name in ("mean", "std"):
+            count = len(getattr(self.preprocessing, name))
+            if count not in (1, self.channels):
+                raise ValueError(f"{name}: got {count} values for {self.channels} channels; give one a channel, or one")
 
 
 @jax.tree_util.register_dataclass
@@ -97,7 +114,7 @@ def init(
     (64, 5)
     """
     if isinstance(network, str):
-        if num_classes is None and card is None:
+        if num_classes is None and (card is None or not card.classes):
             raise ValueError("num_classes: got none; give num_classes=, or a card= that names the classes")
         module = make_network(network, len(card.classes) if num_classes is None else num_classes, **options)
     elif options:
@@ -105,10 +122,11 @@ def init(
     else:
         module = network
     total = module.head.num_classes
+    if total < 1 or num_classes not in (None, total):
+        raise ValueError(f"num_classes: got {num_classes} for a network of {total}; give at least 1, the same to both")
     card = Card(classes=tuple(f"class {index}" for index in range(total))) if card is None else card
-    if len(card.classes) != total or num_classes not in (None, total):
+    if len(card.classes) != total:
         raise ValueError(f"num_classes: the network has {total}, the card names {len(card.classes)}; make them equal")
-    # Run once, so XLA's optimizations would cost more than they save.
     fresh = jax.jit(module.init, compiler_options={"xla_backend_optimization_level": 0})
     return Params(fresh(key, sample_pixels(card)), module, card)
 
