@@ -37,8 +37,8 @@ def check_classes(card: Card, dataset: Dataset) -> None:
 def check_threshold(threshold: float) -> float:
     """A threshold as a float, or a ValueError.
 
-    >>> check_threshold(1)
-    1.0
+    >>> check_threshold(0.2)
+    0.2
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, above 0 and at most 1")
