@@ -103,8 +103,7 @@ def localized(
     >>> localized(halves, np.array([[[0, 0, 8, 8]]], np.float32), np.array([[True]]))
     array([[ True, False]])
     """
-    pairs = boxes[:, :, None].repeat(targets.shape[1], axis=2), targets[:, None].repeat(boxes.shape[1], axis=1)
-    return ((iou(*pairs) >= least) & target_mask[:, None]).any(axis=-1)
+    return ((iou(boxes[:, :, None], targets[:, None]) >= least) & target_mask[:, None]).any(axis=-1)
 
 
 def merge(*counts: LocalizationCounts) -> LocalizationCounts:
