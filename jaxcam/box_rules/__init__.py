@@ -9,17 +9,17 @@ from jax import Array
 from jaxtyping import Float, Shaped
 
 from jaxcam.arrays import type_of_array
-from jaxcam.box_rules.paper import paper
+from jaxcam.box_rules.paper import paper_boxes
 
 BoxRule = Callable[..., Array]
-BOX_RULES: dict[str, BoxRule] = {"paper": paper}
+BOX_RULES: dict[str, BoxRule] = {"paper": paper_boxes}
 
 
 def boxes(
     maps: Shaped[type_of_array, "..."],
     *,
     rule: str | BoxRule = "paper",
-    threshold: float | np.generic | type_of_array = 0.2,
+    threshold: float | int | np.generic | type_of_array = 0.2,
     connectivity: int = 8,
 ) -> Float[Array, "... 4"]:
     """A box around what each map shows most of, on the device: under jit, vmap, pmap, and without a gradient.
@@ -65,7 +65,7 @@ def boxes(
     return rule(maps, threshold=threshold, connectivity=connectivity)
 
 
-def _check_threshold(threshold: float | np.generic | type_of_array, batch: tuple[int, ...]) -> Array:
+def _check_threshold(threshold: float | int | np.generic | type_of_array, batch: tuple[int, ...]) -> Array:
     """The threshold as a float32 array; its value is checked where it can be seen (NumPy and Python numbers)."""
     if not isinstance(threshold, Array) and not np.all((np.asarray(threshold) > 0) & (np.asarray(threshold) <= 1)):
         raise ValueError(f"threshold: got {threshold}; give a share of the maximum, above 0 and at most 1")

@@ -10,7 +10,7 @@ from jaxcam.box_rules._components import largest_box
 
 
 @partial(jax.jit, static_argnames="connectivity")
-def paper(
+def paper_boxes(
     maps: Float[Array, "... h w"], *, threshold: Float[Array, "..."], connectivity: int = 8
 ) -> Float[Array, "... 4"]:
     """The boxes of `jaxcam.boxes`, which checks and explains the arguments."""
