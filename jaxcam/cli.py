@@ -112,8 +112,8 @@ def evaluate(
     return 0
 
 
-def train_with(default: Recipe) -> Callable[..., int]:
-    """The command `train`, whose options have the values of a recipe."""
+def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
+    """The command `train`, whose options have the values of a recipe; the arguments go into the checkpoint's record."""
 
     def train(
         dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar=f"{{{','.join(RECIPES)}}}")],
@@ -140,8 +140,8 @@ def train_with(default: Recipe) -> Callable[..., int]:
         if dataset not in RECIPES:
             raise ValueError(f"dataset: got {dataset!r}; known are {', '.join(RECIPES)}")
         images = DATASETS[dataset](data_dir, split="train" if dataset == "tiny_imagenet" else None)
-        command = shlex.join(["jaxcam", *sys.argv[1:]])
-        train_network(images, recipe, out=out, initial=init, cache=cache, record={"command": command})
+        record = {"command": shlex.join(["jaxcam", *arguments])}
+        train_network(images, recipe, out=out, initial=init, cache=cache, record=record)
         print(f"in {out}: checkpoint, log.jsonl")
         return 0
 
@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = next((RECIPES[word] for word in arguments[1:] if word in RECIPES), Recipe())
     try:
         return tyro.extras.subcommand_cli_from_dict(
-            {**COMMANDS, "train": train_with(recipe)},
+            {**COMMANDS, "train": train_with(recipe, arguments)},
             prog="jaxcam",
             description="Class activation maps: where a network sees what it says, and how well it finds it.",
             args=arguments,

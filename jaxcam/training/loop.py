@@ -80,12 +80,16 @@ def train(
             if step % REPORT_EVERY == 0 or step in epoch_ends:
                 progress.set_postfix(_means(metrics[-REPORT_EVERY:], step))
             if step in epoch_ends:
+                epoch = recipe.epochs if step == steps else step // steps_an_epoch
+                held_out_accuracy = accuracy(state.params, held_out, recipe.batch_size)
                 figures = {
+                    "step": step,
+                    "epoch": epoch,
                     **_means(metrics, step),
-                    "held_out_accuracy": accuracy(state.params, held_out, recipe.batch_size),
+                    "held_out_accuracy": held_out_accuracy,
                 }
-                run.keep(state, {"step": step, "epoch": round(step / steps_an_epoch, 2), **figures})
-                tqdm.write(f"epoch {step / steps_an_epoch:.1f}: {figures}")
+                run.keep(state, figures)
+                tqdm.write(", ".join(f"{name} {value}" for name, value in figures.items()))
                 metrics = []
     return state.params
 

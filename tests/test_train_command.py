@@ -1,0 +1,90 @@
+"""The command `jaxcam train`, run in this process: a run, its record, fine-tuning and every refusal."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxcam
+from jaxcam.cli import main
+
+OPTIONS = (
+    "--epochs 1 --batch-size 8 --options width=8 stem=small --network resnet10 --image-size 16 --holdout 0.25"
+).split()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mixed_dtypes():
+    """Optax multiplies integer steps by floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    home, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (home / name).mkdir()
+        for index in range(10):
+            Image.fromarray(random.integers(0, 256, (20, 16, 3), np.uint8)).save(home / name / f"{index}.png")
+    return home
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    assert main(["train", "folder", "--data-dir", str(photos), "--out", str(out), *OPTIONS]) == 0
+    return out
+
+
+def test_a_run_leaves_a_checkpoint_with_its_command(run, photos):
+    params = jaxcam.load(run / "checkpoint")
+    assert params.card.classes == ("ant", "bee")
+    assert params.card.image_size == (16, 16)
+    record = jaxcam.describe(run / "checkpoint")
+    assert record["command"].startswith(f"jaxcam train folder --data-dir {photos}")
+    assert (record["network"], record["options"]) == ("resnet10", {"width": 8, "stem": "small"})
+    (line,) = (run / "log.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == 2
+
+
+def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp_path, capsys):
+    (photos / "cat").mkdir(exist_ok=True)
+    Image.fromarray(np.zeros((20, 16, 3), np.uint8)).save(photos / "cat/0.png")
+    arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--epochs", "1"]
+    assert main([*arguments, "--batch-size", "8", "--init", str(run / "checkpoint")]) == 0
+    params = jaxcam.load(tmp_path / "checkpoint")
+    assert params.card.classes == ("ant", "bee", "cat")
+    assert params.card.image_size == (16, 16)
+    assert "epoch 1.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (["tiny"], "dataset: got 'tiny'; known are tiny_imagenet, folder"),
+        (["tiny_imagenet"], "no such file"),
+        (["folder", "--epochs", "0"], "epochs: got 0.0; give a number above 0"),
+        (["folder", "--options", "width"], 'options: got width; write "name=value"'),
+        (["folder", "--options", "depth=3"], "depth"),
+        (["folder", "--network", "resnet19"], "network: got 'resnet19'; known are"),
+        (["folder", "--init", "resnet"], "checkpoint: got 'resnet'; bundled are"),
+        (["folder", "--optimizer", "adam"], "optimizer: got 'adam'; use sgd or adamw"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_mistakes(photos, tmp_path, capsys, change, message):
+    assert main(["train", *change, "--data-dir", str(photos), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_run_in_the_folder_is_refused(run, photos, capsys):
+    arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(run), *OPTIONS]
+    assert main([*arguments, "--seed", "1"]) == 2
+    assert "holds another run" in capsys.readouterr().err
