@@ -1,4 +1,4 @@
-"""From the folder of Tiny ImageNet to a checkpoint, its threshold and its table: how checkpoints/tiny_imagenet was made.
+"""From the folder of Tiny ImageNet to a checkpoint, its threshold and its table, as checkpoints/tiny_imagenet was made.
 
 python scripts/reproduce_tiny_imagenet.py --data-dir tiny-imagenet-200 --out runs/tiny_imagenet
 """

@@ -10,9 +10,21 @@ from PIL import Image
 import jaxcam
 from jaxcam.cli import main
 
-OPTIONS = (
-    "--epochs 1 --batch-size 8 --options width=8 stem=small --network resnet10 --image-size 16 --holdout 0.25"
-).split()
+OPTIONS = [
+    "--epochs",
+    "1",
+    "--batch-size",
+    "8",
+    "--options",
+    "width=8",
+    "stem=small",
+    "--network",
+    "resnet10",
+    "--image-size",
+    "16",
+    "--holdout",
+    "0.25",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
