@@ -5,12 +5,14 @@ NumPy arrays are welcome wherever JAX arrays are.
 """
 
 from jax import Array
-from jaxtyping import Bool, Float, Int, Num, UInt8
-from numpy import ndarray
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
+from numpy import generic, ndarray
 
 type_of_array = Array | ndarray
 
-Images = Num[type_of_array, "*b_space_channels"]  # uint8, or float in [0, 1]: (b, h, w, 3) or one (h, w, 3)
+# What a user gives is of any kind here: a ValueError says more about a wrong one than a type can.
+Images = Shaped[type_of_array, "*b_space_channels"]  # uint8, or float in [0, 1]: (b, h, w, 3) or one (h, w, 3)
+LabelsLike = Shaped[type_of_array, "..."] | generic | int | float | list | tuple  # whatever makes Labels
 Pixels = Float[type_of_array, "b *space channels"]  # preprocessed images: what a network eats
 Features = Float[type_of_array, "b *cells k"]
 Kernel = Float[type_of_array, "k c"]

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, Shaped
 
-from jaxcam.arrays import Images, Labels, type_of_array
+from jaxcam.arrays import Images, LabelsLike, type_of_array
 from jaxcam.forward import ImageSize, check_images, forward
 from jaxcam.geometry import METHODS, resize
 from jaxcam.params import Params
@@ -19,7 +19,7 @@ Size = str | tuple[int, ...] | None
 def cam(
     params: Params,
     images: Images,
-    labels: Labels | int | list | tuple | None = None,
+    labels: LabelsLike | None = None,
     *,
     size: Size = None,
     upsample: str = "bilinear",
@@ -61,16 +61,17 @@ def cam(
         raise ValueError("cam: this network has no linear layer over pooled features (no kernel); use grad_cam")
     if labels is not None:
         labels = check_labels(labels, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
+    size, upsample = check_size(size, images.shape[1:-1]), check_upsample(upsample)
     features, scores = forward(params, images, image_size=image_size)
     labels = scores.argmax(-1) if labels is None else labels
-    maps = _weigh(features, kernel, labels, check_size(size, images.shape[1:-1]), check_upsample(upsample))
+    maps = _weigh(features, kernel, labels, size, upsample)
     return maps[0] if single else maps
 
 
 def cam_from_features(
-    features: Num[type_of_array, "..."],
-    kernel: Num[type_of_array, "k c"],
-    labels: Labels | int | list | tuple,
+    features: Shaped[type_of_array, "..."],
+    kernel: Shaped[type_of_array, "..."],
+    labels: LabelsLike,
     *,
     size: Size = None,
     upsample: str = "bilinear",
@@ -100,7 +101,7 @@ def cam_from_features(
     Array([[-1., -1.],
            [-1., -1.]], dtype=float32)
     """
-    if features.ndim < 3 or kernel.shape[0] != features.shape[-1]:
+    if features.ndim < 3 or 0 in features.shape or kernel.ndim != 2 or kernel.shape[0] != features.shape[-1]:
         raise ValueError(
             f"features, kernel: got shapes {tuple(features.shape)} and {tuple(kernel.shape)}; "
             "give (b, y, x, k) or (y, x, k), and (k, c)"
@@ -115,15 +116,15 @@ def cam_from_features(
     return maps[0] if single else maps
 
 
-def check_labels(labels: Any, *, batch: int, single: bool, num_classes: int) -> Array:
+def check_labels(labels: LabelsLike, *, batch: int, single: bool, num_classes: int) -> Array:
     """Labels as (b,) or (b, n) integers; values are checked where they can be seen (NumPy and Python numbers)."""
     seen = not isinstance(labels, jax.Array)
     labels = np.asarray(labels) if seen else labels
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"labels: got {labels.dtype}; give integer classes from 0 to {num_classes - 1}")
-    if single and labels.ndim > 1:
+    if single and (labels.ndim > 1 or 0 in labels.shape):
         raise ValueError(f"labels: got shape {labels.shape} for one image; give one class, or one row (n,) of classes")
-    if not single and (labels.ndim not in (1, 2) or labels.shape[0] != batch):
+    if not single and (labels.ndim not in (1, 2) or labels.shape[0] != batch or 0 in labels.shape):
         raise ValueError(
             f"labels: got shape {labels.shape} for a batch of {batch} images; "
             "give one class (b,), or one row of classes (b, n), per image"
