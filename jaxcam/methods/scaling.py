@@ -10,7 +10,7 @@ def normalize(maps: Float[type_of_array, "..."], *, method: str = "max") -> Floa
     """Each map scaled to [0, 1].
 
     "max": max(m, 0) / max(m); "minmax": (m - min m) / (max m - min m). A map with nothing to show, all negative for
-    "max" or constant for "minmax", gives zeros.
+    "max" or constant for "minmax", gives zeros; one with a NaN is NaN.
 
     Args:
         maps: raw maps (..., h, w).
@@ -34,4 +34,5 @@ def normalize(maps: Float[type_of_array, "..."], *, method: str = "max") -> Floa
     maps = jnp.asarray(maps)
     maps = jnp.maximum(maps, 0) if method == "max" else maps - maps.min((-2, -1), keepdims=True)
     top = maps.max((-2, -1), keepdims=True)
-    return jnp.where(top > 0, maps / jnp.where(top > 0, top, 1), jnp.zeros_like(maps))
+    nothing = top <= 0  # false for NaN, which stays visible
+    return jnp.where(nothing, jnp.zeros_like(maps), maps / jnp.where(nothing, 1, top))
