@@ -130,6 +130,11 @@ def normalize_channels(pixels: Float[Array, "*b_space channels"], preprocessing:
     shape = (1,) * (pixels.ndim - 1) + (-1,)
     mean = jnp.array(preprocessing.mean, jnp.float32).reshape(shape)
     std = jnp.array(preprocessing.std, jnp.float32).reshape(shape)
+    if not {mean.size, std.size} <= {1, pixels.shape[-1]}:
+        raise ValueError(
+            f"preprocessing: got {mean.size} means and {std.size} stds for images of {pixels.shape[-1]} channels; "
+            "give one a channel, or one for all"
+        )
     return (preprocessing.scale * pixels - mean) / std
 
 

@@ -64,10 +64,6 @@ class Card:
             raise ValueError(f"class_ids: got {len(self.class_ids)} for {len(self.classes)} classes; give one a class")
         if not self.image_size or min(self.image_size) < 1:
             raise ValueError(f"image_size: got {self.image_size}; give lengths of at least 1")
-        for name in ("mean", "std"):
-            count = len(getattr(self.preprocessing, name))
-            if count not in (1, self.channels):
-                raise ValueError(f"{name}: got {count} values for {self.channels} channels; give one a channel, or one")
 
 
 @jax.tree_util.register_dataclass
