@@ -180,7 +180,8 @@ def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Expl
         title=Path(entry["path"]).name,
         subtitle=f"{entry['width']} \N{MULTIPLICATION SIGN} {entry['height']} pixels",
         caption=f"Heat shows where the evidence for a class lies, from none (blue) to the most for that class (red). "
-        f"The box holds the largest region with at least {100 * entry['threshold']:g}% of the most. "
+        f"The box holds the largest region with at least {100 * entry['threshold']:g}% of the most, "
+        "or the whole photo where nothing speaks for the class. "
         f"Class activation maps of the checkpoint {entry['checkpoint'] or 'given'}.",
     )
     save_sheet(out / entry["picture"], sheet)
