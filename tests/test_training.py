@@ -172,10 +172,14 @@ def compiled_step(squares):
     return one_step(squares, RECIPE, run_step)
 
 
-def test_a_step_moves_on(compiled_step):
-    (state, second), first = compiled_step
+def test_steps_move_on_and_are_averaged(squares, compiled_step):
+    (state, _), _ = compiled_step
     assert int(state.step) == 2
-    assert second["loss"] < first["loss"]
+    fresh = initial_params(squares, RECIPE, None).variables["params"]["head"]["classifier"]["kernel"]
+    kernel, average = (tree["params"]["head"]["classifier"]["kernel"] for tree in (state.variables, state.average))
+    assert np.abs(kernel - fresh).max() > 1e-3
+    # The first step's rate is 0, the second's average has a decay of 2 / 11.
+    np.testing.assert_allclose(average, (2 * fresh + 9 * kernel) / 11, atol=1e-6)
 
 
 def test_a_network_made_from_functions_is_not_trained():

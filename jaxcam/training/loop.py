@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from jaxcam.batches import batches
+from jaxcam.batches import Batch, batches
 from jaxcam.checkpoints import load
 from jaxcam.datasets import Dataset
 from jaxcam.forward import forward
@@ -20,7 +21,7 @@ from jaxcam.networks import Classifier
 from jaxcam.params import Card, Params, init
 from jaxcam.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
-from jaxcam.training.step import run_step, start
+from jaxcam.training.step import TrainState, run_step, start
 
 REPORT_EVERY = 50  # steps between two looks at the metrics: a look waits for the device
 
@@ -57,41 +58,41 @@ def train(
     training, held_out = split(dataset, recipe.holdout)
     steps_an_epoch = len(training) / recipe.batch_size
     steps = max(1, math.ceil(recipe.epochs * steps_an_epoch))
-    epoch_ends = {math.ceil(epoch * steps_an_epoch) for epoch in range(1, math.ceil(recipe.epochs))} | {steps}
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
     with RunFolder(Path(out), recipe, initial, len(training), record or {}) as run:
         state = run.resume(state)
-        done = int(state.step)
-        if done == steps:
-            return state.params
-        stream = batches(
-            training,
-            batch_size=recipe.batch_size,
-            image_size=state.card.image_size,
-            shuffle_seed=recipe.seed,
-            start=done,
-            cache=cache,
-        )
-        progress, metrics = _progress(done, steps, recipe.batch_size), []
+        if int(state.step) < steps:
+            stream = batches(
+                training,
+                batch_size=recipe.batch_size,
+                image_size=state.card.image_size,
+                shuffle_seed=recipe.seed,
+                start=int(state.step),
+                cache=cache,
+            )
+            state = _go_on(state, stream, held_out, run)
+    return state.params
+
+
+def _go_on(state: TrainState, stream: Iterator[Batch], held_out: Dataset, run: RunFolder) -> TrainState:
+    """The steps that are left, with a look at the metrics now and then, and a state kept after every epoch."""
+    recipe, steps, done, metrics = state.recipe, state.steps, int(state.step), []
+    epoch_ends = {math.ceil(epoch * state.steps_an_epoch) for epoch in range(1, math.ceil(recipe.epochs))} | {steps}
+    with _progress(done, steps, recipe.batch_size) as progress:
         for step in range(done + 1, steps + 1):
             state, measured = run_step(state, next(stream))
             metrics.append(measured)
             progress.update(recipe.batch_size)
-            if step % REPORT_EVERY == 0 or step in epoch_ends:
+            if step % REPORT_EVERY == 0:
                 progress.set_postfix(_means(metrics[-REPORT_EVERY:], step))
             if step in epoch_ends:
-                epoch = recipe.epochs if step == steps else step // steps_an_epoch
-                held_out_accuracy = accuracy(state.params, held_out, recipe.batch_size)
-                figures = {
-                    "step": step,
-                    "epoch": epoch,
-                    **_means(metrics, step),
-                    "held_out_accuracy": held_out_accuracy,
-                }
+                epoch = recipe.epochs if step == steps else step // state.steps_an_epoch
+                figures = {"step": step, "epoch": epoch, **_means(metrics, step)}
+                figures["held_out_accuracy"] = accuracy(state.params, held_out, recipe.batch_size)
                 run.keep(state, figures)
-                tqdm.write(", ".join(f"{name} {value}" for name, value in figures.items()))
+                progress.write(", ".join(f"{name} {value}" for name, value in figures.items()))
                 metrics = []
-    return state.params
+    return state
 
 
 def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
