@@ -14,7 +14,7 @@ from typing import Any
 
 __version__ = version("jaxcam")
 
-# Public names by module. They are imported when first asked for, so that `import jaxcam` and the command line start fast.
+# Public names by module. They are imported when first asked for, so that `import jaxcam` and the command start fast.
 _PUBLIC = {
     "jaxcam.box_rules": ("boxes",),
     "jaxcam.checkpoints": ("describe", "load", "save"),

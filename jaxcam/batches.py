@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     images: UInt8[np.ndarray, "b h w 3"]
     labels: Int32[np.ndarray, " b"]
     mask: Bool[np.ndarray, " b"]
-    index: Int32[np.ndarray, " b"]
+    index: Int32[np.ndarray, " b"]  # type: ignore[assignment]  # hides tuple.index
     sizes: Int32[np.ndarray, "b 2"]
 
 
@@ -38,7 +38,7 @@ def batches(
     dataset: Dataset,
     *,
     batch_size: int,
-    image_size: tuple[int, int],
+    image_size: tuple[int, ...],
     shuffle_seed: int | None = None,
     start: int = 0,
     cache: bool = False,
@@ -49,8 +49,8 @@ def batches(
         dataset: which files.
         batch_size: rows of every batch; the last one of an ordered pass is padded and masked.
         image_size: (height, width) that images are squashed to, in pixels (bilinear, antialiased).
-        shuffle_seed: None for one ordered pass; a seed for an endless stream, shuffled anew each epoch. The order depends
-            on the seed alone.
+        shuffle_seed: None for one ordered pass; a seed for an endless stream, shuffled anew each epoch. The order
+            depends on the seed alone.
         start: number of batches to skip, without reading them.
         cache: decode every image once, now, and keep it in memory: n * height * width * 3 bytes.
 

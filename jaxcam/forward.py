@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxcam.arrays import Features, Images, Logits, Pixels
+from jaxcam.arrays import Images, Pixels
 from jaxcam.geometry import resize
 from jaxcam.params import Params, Preprocessing
 
@@ -65,7 +65,9 @@ def features(params: Params, images: Images, *, stage: str | None = None) -> Flo
     return output[0] if single else output
 
 
-def forward(params: Params, images: Images, *, image_size: ImageSize = None) -> tuple[Features, Logits]:
+def forward(
+    params: Params, images: Images, *, image_size: ImageSize = None
+) -> tuple[Float[Array, "b *cells k"], Float[Array, "b c"]]:
     """Features (b, y, x, k) and logits (b, c) of a checked batch (b, h, w, channels), from one forward pass.
 
     Called plainly it is two programs, preprocessing (one a photo size) and the network (one a batch size), so that a
@@ -99,7 +101,8 @@ def check_images(params: Params, images: Images) -> tuple[Array, bool]:
     space = "h, w" if rank == 2 else ", ".join(["n"] * rank)
     if images.ndim not in (rank + 1, rank + 2) or images.shape[-1] != card.channels or 0 in images.shape:
         raise ValueError(
-            f"images: got shape {tuple(images.shape)}; give (b, {space}, {card.channels}) or one ({space}, {card.channels})"
+            f"images: got shape {tuple(images.shape)}; "
+            f"give (b, {space}, {card.channels}) or one ({space}, {card.channels})"
         )
     if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
         raise ValueError(f"images: got {images.dtype}; give uint8 in 0..255 or floating point in [0, 1]")
@@ -117,9 +120,7 @@ def _preprocess(images: Array, preprocessing: Preprocessing, size: tuple[int, ..
     pixels = images.astype(jnp.float32)
     if images.dtype == jnp.uint8:
         pixels = pixels / 255
-    pixels = resize(
-        pixels, size, axis=1, method=preprocessing.interpolation, antialias=preprocessing.antialias
-    )
+    pixels = resize(pixels, size, axis=1, method=preprocessing.interpolation, antialias=preprocessing.antialias)
     return normalize_channels(pixels, preprocessing)
 
 

@@ -23,6 +23,9 @@ class Preprocessing:
         mean: one value a channel, in the network's channel order; one value serves all.
         std: likewise.
         channel_order: "RGB" or "BGR".
+
+    >>> Preprocessing(scale=255.0, mean=(104.0, 117.0, 123.0), std=(1.0,), channel_order="BGR").scale  # Caffe's
+    255.0
     """
 
     interpolation: str = "bilinear"
@@ -50,6 +53,9 @@ class Card:
         channels: channels of an image.
         preprocessing: see `Preprocessing`.
         threshold: share of a map's maximum above which a cell belongs to the box.
+
+    >>> Card(classes=("cat", "dog"), image_size=(64, 64)).threshold
+    0.2
     """
 
     classes: tuple[str, ...] = ()
@@ -75,6 +81,12 @@ class Params:
         variables: the leaves; `variables["params"]` is what an optimizer sees.
         network: a Flax Linen `Classifier` or `Functions` (static, hashable).
         card: static, hashable.
+
+    >>> import jax, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
+    >>> doubled = jax.tree.map(lambda leaf: 2 * leaf, params)
+    >>> doubled.card == params.card
+    True
     """
 
     variables: Any
@@ -110,9 +122,11 @@ def init(
     (64, 5)
     """
     if isinstance(network, str):
-        if num_classes is None and (card is None or not card.classes):
-            raise ValueError("num_classes: got none; give num_classes=, or a card= that names the classes")
-        module = make_network(network, len(card.classes) if num_classes is None else num_classes, **options)
+        if num_classes is None:
+            if card is None or not card.classes:
+                raise ValueError("num_classes: got none; give num_classes=, or a card= that names the classes")
+            num_classes = len(card.classes)
+        module = make_network(network, num_classes, **options)
     elif options:
         raise ValueError(f"options: got {', '.join(options)} with a network object; set them on the network itself")
     else:

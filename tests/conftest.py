@@ -1,4 +1,4 @@
-"""Strict JAX for every test: four fake CPU devices, no implicit promotion of ranks or dtypes, types checked at run time."""
+"""Strict JAX for every test: four fake CPU devices, no implicit promotion, types checked at run time."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""jaxcam.cam and jaxcam.cam_from_features: values, options and mistakes. See test_activation_transforms.py for jit, vmap and grad."""
+"""jaxcam.cam and jaxcam.cam_from_features: values, options and mistakes; jit, vmap and grad stand elsewhere."""
 
 import jax
 import jax.numpy as jnp
@@ -104,7 +104,7 @@ def test_a_label_out_of_range_that_cannot_be_seen_gives_nan(tiny_params):
 
 
 @pytest.mark.parametrize(
-    ("labels", "message"),
+    "labels, message",
     [
         ([0, 1, 5], "labels: got classes from 0 to 5; this network has 0 to 4"),
         ([0, 1, -1], "labels: got classes from -1 to 1; this network has 0 to 4"),
@@ -128,7 +128,7 @@ def test_wrong_labels(tiny_params, computed, labels, message):
 
 
 @pytest.mark.parametrize(
-    ("labels", "message"),
+    "labels, message",
     [
         (5, "labels: got classes from 5 to 5; this network has 0 to 4"),
         (-1, "labels: got classes from -1 to -1"),
@@ -144,7 +144,7 @@ def test_wrong_labels_of_one_image(tiny_params, labels, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options, message",
     [
         ({"size": "image"}, r'size: got \'image\'; give 2 lengths of at least 1, "cells", or None'),
         ({"size": (32,)}, r"size: got \(32,\); give 2 lengths"),
@@ -166,11 +166,16 @@ def test_cam_from_features(computed, convert):
     for size in (None, (40, 56)):
         expected = class_maps(features, kernel, LABELS, size)
         check(jaxcam.cam_from_features(convert(features), convert(kernel), LABELS, size=size), expected)
-    check(jaxcam.cam_from_features(convert(features), convert(kernel), LABELS, size="cells"), class_maps(features, kernel, LABELS))
+    check(
+        jaxcam.cam_from_features(convert(features), convert(kernel), LABELS, size="cells"),
+        class_maps(features, kernel, LABELS),
+    )
     expected = class_maps(features, kernel, LABELS, (7, 9), "bicubic")[0]
     one = jaxcam.cam_from_features(convert(features[0]), convert(kernel), LABELS[0], size=(7, 9), upsample="bicubic")
     check(one, expected)
-    check(jaxcam.cam_from_features(convert(features[0]), convert(kernel), 4, size=(7, 9), upsample="bicubic"), expected[0])
+    check(
+        jaxcam.cam_from_features(convert(features[0]), convert(kernel), 4, size=(7, 9), upsample="bicubic"), expected[0]
+    )
 
 
 def test_cam_from_integer_features():
@@ -181,5 +186,7 @@ def test_cam_from_integer_features():
 @pytest.mark.parametrize("shapes", [((3, 4), (4, 2)), ((3, 3, 4), (2, 4)), ((3, 3, 4), (4,)), ((0, 3, 3, 4), (4, 2))])
 def test_wrong_features_and_kernels(shapes):
     features, kernel = map(np.zeros, shapes)
-    with pytest.raises(ValueError, match=r"features, kernel: got shapes .*; give \(b, y, x, k\) or \(y, x, k\), and \(k, c\)"):
+    with pytest.raises(
+        ValueError, match=r"features, kernel: got shapes .*; give \(b, y, x, k\) or \(y, x, k\), and \(k, c\)"
+    ):
         jaxcam.cam_from_features(features, kernel, 0)

@@ -28,7 +28,7 @@ def pillow_resize(image, size, method):
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    "options, expected",
     [
         ({}, lambda images: (images - MEAN) / STD),
         ({"channel_order": "BGR"}, lambda images: (images[..., ::-1] - MEAN) / STD),
@@ -85,7 +85,7 @@ def test_one_image(tiny_params):
 
 
 @pytest.mark.parametrize(
-    ("convert", "dtype"),
+    "convert, dtype",
     [
         *((np.asarray, dtype) for dtype in (np.uint8, np.float16, np.float32, np.float64, jnp.bfloat16)),
         *((jnp.asarray, dtype) for dtype in (np.uint8, np.float16, np.float32, jnp.bfloat16)),
@@ -104,7 +104,7 @@ FLOATS = PHOTO / 255
 
 
 @pytest.mark.parametrize(
-    ("images", "message"),
+    "images, message",
     [
         (PHOTO[0, 0], r"images: got shape \(51, 3\); give \(b, h, w, 3\) or one \(h, w, 3\)"),
         (PHOTO[None], r"images: got shape \(1, 2, 45, 51, 3\); give \(b, h, w, 3\)"),
@@ -117,7 +117,10 @@ FLOATS = PHOTO / 255
         (jnp.zeros((2, 8, 8, 3), bool), "images: got bool; give uint8 in 0..255 or floating point in"),
         (FLOATS + 0.1, "images: got values from 0.1 to 1.1; give floats in"),
         (FLOATS - 0.1, "images: got values from -0.1 to 0.9; give floats in"),
-        (PHOTO.astype(np.float32), r"images: got values from 0.0 to 255.0; give floats in \[0, 1\], or uint8 in 0..255"),
+        (
+            PHOTO.astype(np.float32),
+            r"images: got values from 0.0 to 255.0; give floats in \[0, 1\], or uint8 in 0..255",
+        ),
         (np.where(FLOATS > 0.9, np.nan, FLOATS), "images: got values from nan to nan"),
         (np.where(FLOATS > 0.9, np.inf, FLOATS), "images: got values from 0.0 to inf"),
     ],
@@ -136,7 +139,9 @@ def test_shapes_are_checked_under_jit_and_values_are_not(tiny_params):
 
 @pytest.mark.parametrize("image_size", ["card", (32,), (32, 32, 3), (0, 32)])
 def test_wrong_image_size(tiny_params, image_size):
-    with pytest.raises(ValueError, match=r'image_size: got .*; give \(height, width\), "native", or None for \(32, 32\)'):
+    with pytest.raises(
+        ValueError, match=r'image_size: got .*; give \(height, width\), "native", or None for \(32, 32\)'
+    ):
         jaxcam.cam(tiny_params, PHOTO, image_size=image_size)
 
 

@@ -40,7 +40,7 @@ def by_matrices(image, size, method, antialias=False):
 
 @pytest.mark.core
 @pytest.mark.parametrize("method", OPENCV)
-@pytest.mark.parametrize(("source", "target"), SIZES)
+@pytest.mark.parametrize("source, target", SIZES)
 def test_resize_equals_opencv(source, target, method):
     image = picture(*source)
     expected = cv2.resize(image, target[::-1], interpolation=OPENCV[method])
@@ -66,9 +66,9 @@ def test_matrix_rows_sum_to_one(source, target, method, antialias):
 
 
 # Pillow and JAX renormalise at the edges, as `antialias` does; their cubic is the Catmull-Rom one.
-@pytest.mark.parametrize(("source", "target"), SIZES)
+@pytest.mark.parametrize("source, target", SIZES)
 @pytest.mark.parametrize(
-    ("method", "jax_method", "pillow_method"),
+    "method, jax_method, pillow_method",
     [("bilinear", "linear", Image.Resampling.BILINEAR), ("catmull_rom", "cubic", Image.Resampling.BICUBIC)],
 )
 def test_antialias_equals_jax_and_pillow(source, target, method, jax_method, pillow_method):
@@ -111,7 +111,9 @@ def test_unknown_method():
 
 # Boxes on a coarse grid touch, nest and coincide often; some are empty.
 corners = st.integers(0, 6).map(float)
-boxes = st.tuples(corners, corners, corners, corners).map(lambda c: (min(c[::2]), min(c[1::2]), max(c[::2]), max(c[1::2])))
+boxes = st.tuples(corners, corners, corners, corners).map(
+    lambda c: (min(c[::2]), min(c[1::2]), max(c[::2]), max(c[1::2]))
+)
 
 
 jitted_iou = jax.jit(iou)

@@ -36,7 +36,9 @@ def network_of(case, **options):
     return make_network(case.partition("-")[0], 6, width=4, **CASES[case][0], **options)
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.core if case == "resnet18" else ()) for case in CASES])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.core if case == "resnet18" else ()) for case in CASES]
+)
 def test_resnet_equals_numpy(case):
     """Features and logits, and the mean identity: mean of the class map over cells + bias = logit."""
     network, images = network_of(case), pixels()
@@ -86,7 +88,7 @@ def test_max_pooling_has_a_kernel_but_no_mean_identity():
 
 
 # torchvision's documented numbers of parameters.
-@pytest.mark.parametrize(("name", "count"), [("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032)])
+@pytest.mark.parametrize("name, count", [("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032)])
 def test_number_of_parameters(name, count):
     network = make_network(name, 1000)
     shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 224, 224, 3)))
@@ -120,13 +122,20 @@ def test_equal_networks_are_interchangeable():
     assert a == b
     assert hash(a) == hash(b)
     assert a == make_network("resnet18", 6, blocks=(1, 1, 1, 1), **options)
-    others = [make_network("resnet10", 6), make_network("resnet10", 7, **options), make_network("resnet18", 6, **options)]
+    others = [
+        make_network("resnet10", 6),
+        make_network("resnet10", 7, **options),
+        make_network("resnet18", 6, **options),
+    ]
     assert a not in others
-    assert a not in [make_network("resnet10", 6, dropout=0.5, **options), make_network("resnet10", 6, activation=nn.gelu)]
+    assert a not in [
+        make_network("resnet10", 6, dropout=0.5, **options),
+        make_network("resnet10", 6, activation=nn.gelu),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options, message",
     [
         ({"stem": "large"}, "stem: got 'large'; use one of imagenet, small, tiny"),
         ({"pool": "median"}, "pool: got 'median'; use one of mean, max"),

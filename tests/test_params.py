@@ -60,15 +60,24 @@ def test_init_names_the_classes():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "arguments, message",
     [
         ({"network": "vgg", "num_classes": 3}, "network: got 'vgg'; known are resnet10, .*resnet50"),
         ({"network": "resnet10"}, "num_classes: got none; give num_classes=, or a card= that names the classes"),
         ({"network": "resnet10", "card": Card()}, "num_classes: got none; give num_classes=, or a card= that names"),
         ({"network": "resnet10", "num_classes": 0}, "num_classes: got 0 for a network of 0; give at least 1"),
-        ({"network": "resnet10", "num_classes": 4, "card": CARD}, "num_classes: the network has 4, the card names 5; make them"),
-        ({"network": make_network("resnet10", 4), "card": CARD}, "num_classes: the network has 4, the card names 5; make them"),
-        ({"network": make_network("resnet10", 4), "num_classes": 5}, "num_classes: got 5 for a network of 4; give at least 1"),
+        (
+            {"network": "resnet10", "num_classes": 4, "card": CARD},
+            "num_classes: the network has 4, the card names 5; make them",
+        ),
+        (
+            {"network": make_network("resnet10", 4), "card": CARD},
+            "num_classes: the network has 4, the card names 5; make them",
+        ),
+        (
+            {"network": make_network("resnet10", 4), "num_classes": 5},
+            "num_classes: got 5 for a network of 4; give at least 1",
+        ),
         ({"network": make_network("resnet10", 4), "width": 8}, "options: got width with a network object"),
         ({"network": "resnet10", "num_classes": 4, "depth": 8}, "network resnet10: got options .*'depth': 8"),
     ],
@@ -86,7 +95,9 @@ def test_params_are_a_tree(tiny_params):
     assert doubled.card is tiny_params.card
     bias = tiny_params.variables["params"]["head"]["classifier"]["bias"]
     np.testing.assert_array_equal(doubled.variables["params"]["head"]["classifier"]["bias"], 2 * bias)
-    equal = tiny_params.replace(network=make_network("resnet10", 5, width=8, stem="small"), card=replace(tiny_params.card))
+    equal = tiny_params.replace(
+        network=make_network("resnet10", 5, width=8, stem="small"), card=replace(tiny_params.card)
+    )
     assert jax.tree.structure(equal) == jax.tree.structure(tiny_params)
     other = tiny_params.replace(card=replace(tiny_params.card, threshold=0.3))
     assert jax.tree.structure(other) != jax.tree.structure(tiny_params)
@@ -109,7 +120,7 @@ def test_cards_are_compared_in_full():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options, message",
     [
         ({"interpolation": "cubic"}, "interpolation: got 'cubic'; use one of bilinear, bicubic, catmull_rom"),
         ({"channel_order": "rgb"}, "channel_order: got 'rgb'; use RGB or BGR"),
@@ -121,7 +132,7 @@ def test_preprocessing_refuses(options, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options, message",
     [
         ({"classes": CLASSES, "class_ids": ("n0",)}, "class_ids: got 1 for 5 classes; give one a class"),
         ({"image_size": (0, 32)}, r"image_size: got \(0, 32\); give lengths of at least 1"),
@@ -160,7 +171,9 @@ def test_from_functions():
     np.testing.assert_allclose(maps.mean((2, 3)) + 1, np.stack([expected[0], expected[1][::-1]]), rtol=1e-5)
     equal = jaxcam.from_functions(mean_features, linear_logits, linear_kernel, variables=WEIGHTS, card=card)
     assert jax.tree.structure(equal) == jax.tree.structure(params)
-    with pytest.raises(ValueError, match="stage: got 'layer1'; a network made from functions has its last features only"):
+    with pytest.raises(
+        ValueError, match="stage: got 'layer1'; a network made from functions has its last features only"
+    ):
         jaxcam.features(params, images, stage="layer1")
 
 

@@ -56,7 +56,7 @@ def cam(
     (2, 3, 7, 7)
     """
     images, single = check_images(params, images)
-    kernel = params.network.apply(params.variables, method="kernel")
+    kernel: Any = params.network.apply(params.variables, method="kernel")
     if kernel is None:
         raise ValueError("cam: this network has no linear layer over pooled features (no kernel); use grad_cam")
     if labels is not None:
@@ -119,22 +119,22 @@ def cam_from_features(
 def check_labels(labels: LabelsLike, *, batch: int, single: bool, num_classes: int) -> Array:
     """Labels as (b,) or (b, n) integers; values are checked where they can be seen (NumPy and Python numbers)."""
     seen = not isinstance(labels, jax.Array)
-    labels = np.asarray(labels) if seen else labels
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(f"labels: got {labels.dtype}; give integer classes from 0 to {num_classes - 1}")
-    if single and (labels.ndim > 1 or 0 in labels.shape):
-        raise ValueError(f"labels: got shape {labels.shape} for one image; give one class, or one row (n,) of classes")
-    if not single and (labels.ndim not in (1, 2) or labels.shape[0] != batch or 0 in labels.shape):
+    values: Any = np.asarray(labels) if seen else labels
+    if not jnp.issubdtype(values.dtype, jnp.integer):
+        raise ValueError(f"labels: got {values.dtype}; give integer classes from 0 to {num_classes - 1}")
+    if single and (values.ndim > 1 or 0 in values.shape):
+        raise ValueError(f"labels: got shape {values.shape} for one image; give one class, or one row (n,) of classes")
+    if not single and (values.ndim not in (1, 2) or values.shape[0] != batch or 0 in values.shape):
         raise ValueError(
-            f"labels: got shape {labels.shape} for a batch of {batch} images; "
+            f"labels: got shape {values.shape} for a batch of {batch} images; "
             "give one class (b,), or one row of classes (b, n), per image"
         )
-    if seen and labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+    if seen and values.size and (values.min() < 0 or values.max() >= num_classes):
         raise ValueError(
-            f"labels: got classes from {labels.min()} to {labels.max()}; this network has 0 to {num_classes - 1}"
+            f"labels: got classes from {values.min()} to {values.max()}; this network has 0 to {num_classes - 1}"
         )
-    labels = jnp.asarray(labels.astype(np.int32) if seen else labels)
-    return labels[None] if single else labels
+    values = jnp.asarray(values.astype(np.int32) if seen else labels)
+    return values[None] if single else values
 
 
 def check_size(size: Size, space: tuple[int, ...]) -> tuple[int, ...] | None:

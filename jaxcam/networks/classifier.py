@@ -101,4 +101,6 @@ class Functions:
 
     def _no_stage(self, name: str | None) -> None:
         if name is not None:
-            raise ValueError(f"stage: got {name!r}; a network made from functions has its last features only, stage=None")
+            raise ValueError(
+                f"stage: got {name!r}; a network made from functions has its last features only, stage=None"
+            )

@@ -1,6 +1,7 @@
 """Residual networks (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv 1512.03385).
 
-Structure and numerics are torchvision's: a bottleneck's stride stands on its 3x3 convolution, BatchNorm has epsilon 1e-5.
+Structure and numerics are torchvision's: a bottleneck's stride stands on its 3x3 convolution, BatchNorm's epsilon is
+1e-5.
 """
 
 from collections.abc import Callable, Sequence

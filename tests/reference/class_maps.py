@@ -14,5 +14,8 @@ def class_map(features, kernel, label, size=None, upsample="bilinear"):
 
 def class_maps(features, kernel, labels, size=None, upsample="bilinear"):
     """Maps (b, n, h, w) of features (b, y, x, k) and labels (b, n)."""
-    rows = [[class_map(one, kernel, label, size, upsample) for label in row] for one, row in zip(features, labels, strict=True)]
+    rows = [
+        [class_map(one, kernel, label, size, upsample) for label in row]
+        for one, row in zip(features, labels, strict=True)
+    ]
     return np.array(rows)

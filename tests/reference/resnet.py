@@ -1,4 +1,4 @@
-"""ResNet inference restated in NumPy (float64), from the paper and torchvision's documented structure: slow and plain."""
+"""ResNet inference restated in NumPy (float64) from the paper and torchvision's structure, slow and plain."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
