@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxcam.arrays import Images, Labels
 from jaxcam.box_rules import boxes
-from jaxcam.forward import check_images, forward
+from jaxcam.forward import check_images, forward, kernel_of
 from jaxcam.methods.activation import cam_from_features, check_labels
 from jaxcam.params import Params
 
@@ -83,9 +83,7 @@ def explain(
     ((2, 2), (2, 2, 64, 48), (2, 2, 4))
     """
     images, single = check_images(params, images)
-    kernel: Any = params.network.apply(params.variables, method="kernel")
-    if kernel is None:
-        raise ValueError("explain: this network has no linear layer over pooled features (no kernel)")
+    kernel = kernel_of(params)
     threshold = params.card.threshold if threshold is None else threshold
     chosen = _chosen(labels, top, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
     features, logits = forward(params, images)

@@ -76,6 +76,17 @@ def forward(
     return _run(params.network, params.variables, preprocess(params, images, image_size=image_size))
 
 
+def kernel_of(params: Params) -> Float[Array, "k c"]:
+    """The weights (k, c) that class activation maps are made of; a ValueError for a network that has none."""
+    kernel: Any = params.network.apply(params.variables, method="kernel")
+    if kernel is None:
+        raise ValueError(
+            "params: this network has no linear layer over pooled features (no kernel), so no class activation maps; "
+            "use grad_cam"
+        )
+    return kernel
+
+
 def preprocess(params: Params, images: Images, *, image_size: ImageSize = None) -> Pixels:
     """A batch resized to the card's size (or `image_size`, or as it is for "native") and normalised for the network."""
     card = params.card

@@ -156,5 +156,5 @@ def test_mistakes(params, options, message):
 
 def test_a_network_without_a_kernel():
     mine = jaxcam.from_functions(lambda variables, images: images, lambda variables, features: features[:, 0, 0])
-    with pytest.raises(ValueError, match="explain: this network has no linear layer"):
+    with pytest.raises(ValueError, match="this network has no linear layer"):
         jaxcam.explain(mine, IMAGES)

@@ -180,7 +180,7 @@ def test_from_functions():
 def test_from_functions_without_kernel():
     params = jaxcam.from_functions(mean_features, linear_logits, variables=WEIGHTS, card=Card(image_size=(8, 8)))
     assert jaxcam.logits(params, np.zeros((1, 8, 8, 3), np.uint8)).shape == (1, 2)
-    with pytest.raises(ValueError, match=r"cam: this network has no linear layer .*grad_cam"):
+    with pytest.raises(ValueError, match=r"this network has no linear layer .*grad_cam"):
         jaxcam.cam(params, np.zeros((1, 8, 8, 3), np.uint8))
 
 

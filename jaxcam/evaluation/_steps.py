@@ -14,7 +14,7 @@ from jaxcam.arrays import Boxes, Features, Labels, Maps, type_of_array
 from jaxcam.batches import Batch, batches
 from jaxcam.box_rules import boxes
 from jaxcam.datasets import Dataset
-from jaxcam.forward import forward
+from jaxcam.forward import forward, kernel_of
 from jaxcam.geometry import resize
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.metrics import LocalizationCounts, localization_counts, localized
@@ -124,8 +124,7 @@ def sweep(params: Params, batch: Batch, truth: Truth, *, thresholds: Array) -> t
 
 def class_maps(params: Params, features: Features, labels: Labels) -> Maps:
     """Maps of the labels (b,) or (b, n), of the card's size: that of the squashed images."""
-    kernel: Any = params.network.apply(params.variables, method="kernel")
-    return cam_from_features(features, kernel, labels, size=params.card.image_size)
+    return cam_from_features(features, kernel_of(params), labels, size=params.card.image_size)
 
 
 def file_boxes(maps: Maps, scale: Float[type_of_array, "b 4"], threshold: Array) -> Boxes:

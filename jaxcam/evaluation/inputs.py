@@ -1,10 +1,7 @@
 """What fits together: a network, its card, a data set and a threshold."""
 
-from functools import partial
-
-import jax
-
 from jaxcam.datasets import Dataset
+from jaxcam.forward import kernel_of
 from jaxcam.params import Card, Params
 
 
@@ -52,6 +49,5 @@ def check_network(params: Params, *, localize: bool) -> None:
         raise ValueError(
             f"params: got a network for {card.channels} channels of size {card.image_size}; photos have 3 of (h, w)"
         )
-    kernel = partial(params.network.apply, method="kernel")
-    if localize and jax.eval_shape(kernel, params.variables) is None:
-        raise ValueError("params: this network has no linear layer over pooled features, so no class maps to box")
+    if localize:
+        kernel_of(params)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxcam.arrays import Images, LabelsLike, type_of_array
-from jaxcam.forward import ImageSize, check_images, forward
+from jaxcam.forward import ImageSize, check_images, forward, kernel_of
 from jaxcam.geometry import METHODS, resize
 from jaxcam.params import Params
 
@@ -56,9 +56,7 @@ def cam(
     (2, 3, 7, 7)
     """
     images, single = check_images(params, images)
-    kernel: Any = params.network.apply(params.variables, method="kernel")
-    if kernel is None:
-        raise ValueError("cam: this network has no linear layer over pooled features (no kernel); use grad_cam")
+    kernel = kernel_of(params)
     if labels is not None:
         labels = check_labels(labels, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
     size, upsample = check_size(size, images.shape[1:-1]), check_upsample(upsample)
