@@ -1,0 +1,213 @@
+"""Checkpoint folders: found by name or path, loaded, saved and described."""
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from jaxcam.checkpoints.card_file import card_from_json, read_card_file, write_card_file
+from jaxcam.checkpoints.hashes import check_hashes, file_hashes, leaf_differences, leaf_hashes
+from jaxcam.networks import NETWORKS, Classifier
+from jaxcam.params import Card, Params, make_network, sample_pixels
+
+# Bundled checkpoints lie inside an installed package, and beside it in a clone.
+PACKAGE = Path(__file__).parent.parent
+BUNDLED = (PACKAGE / "_checkpoints", PACKAGE.parent / "checkpoints")
+
+
+def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) -> Params:
+    """The params of a bundled checkpoint or of a folder, every file and every leaf checked against its hash.
+
+    Args:
+        checkpoint: a bundled name; or a folder, as a Path or a string with a separator.
+        network: the module, for a checkpoint of a network outside `jaxcam.networks.NETWORKS`.
+
+    Returns:
+        The params, on the default device.
+
+    Raises:
+        ValueError: for an unknown name, a missing, damaged or incomplete folder, or another network's weights.
+
+    >>> import jaxcam
+    >>> jaxcam.load("tiny_imagenet").card.image_size
+    (64, 64)
+    """
+    folder = find(checkpoint)
+    contents = read_card_file(folder)
+    if network is None and "network" not in contents["record"]:
+        raise ValueError(f"checkpoint {folder}: its network is not in the table; give load(folder, network=module)")
+    with _named(folder, "its card.json does not describe a network of this version"):
+        card = card_from_json(contents["card"])
+        module = _network_from_record(contents["record"], card) if network is None else network
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        shapes = jax.eval_shape(module.init, jax.random.key(0), sample_pixels(card))
+        expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
+        differences = leaf_differences(expected, contents["leaves"])
+    if differences:
+        rest = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
+        raise ValueError(f"checkpoint {folder}: it holds another network's weights: {'; '.join(differences[:5])}{rest}")
+    check_hashes(folder, "files", file_hashes(folder / "arrays"), contents["files"])
+    with _named(folder, "its arrays cannot be read, restore the folder"):
+        variables = ocp.load_checkpointables(folder / "arrays", {"variables": expected})["variables"]
+    check_hashes(folder, "arrays", leaf_hashes(variables), contents["leaves"])
+    return Params(variables, module, card)
+
+
+def save(
+    params: Params, folder: str | os.PathLike, *, record: dict[str, Any] | None = None, overwrite: bool = False
+) -> None:
+    """Write a checkpoint folder: beside its place first, then renamed, so that it is there whole or not at all.
+
+    Args:
+        params: what to save.
+        folder: a folder that does not exist yet.
+        record: what else `card.json` shall tell (data, command, licence, figures ...), as JSON values. The entries
+            "network" and "options" are always those of the params, where the table of networks has them.
+        overwrite: replace an existing checkpoint.
+
+    Raises:
+        ValueError: for an existing folder, or one that is no checkpoint; a record that is no JSON; or a model made from
+            functions, which could not be loaded again.
+
+    >>> import jax, jaxcam, tempfile
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     jaxcam.save(params, f"{home}/mine", record={"data": "none yet"})
+    ...     jaxcam.describe(f"{home}/mine")["options"]
+    {'width': 8}
+    """
+    folder = Path(folder).absolute()
+    if not isinstance(params.network, Classifier):
+        raise ValueError("params: got a model made from functions; save its variables with Orbax instead")
+    if folder.exists() and not overwrite:
+        raise ValueError(f"folder: {folder} exists; give another one, or overwrite=True")
+    if folder.exists() and not (folder / "card.json").exists():
+        raise ValueError(f"folder: {folder} exists and is no checkpoint; give another one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as home:
+        fresh, old = Path(home) / "fresh", Path(home) / "old"
+        fresh.mkdir()
+        ocp.save_checkpointables(fresh / "arrays", {"variables": params.variables})
+        contents = {
+            "card": asdict(params.card),
+            "record": {**_network_record(params.network), **_free_entries(record)},
+            "leaves": leaf_hashes(params.variables),
+            "files": file_hashes(fresh / "arrays"),
+        }
+        write_card_file(fresh, contents)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            fresh.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+
+
+def describe(checkpoint: str | os.PathLike) -> dict[str, Any]:
+    """The record of a checkpoint: network, options, and what was saved with it (data, command, licence, figures).
+
+    Args:
+        checkpoint: a bundled name, or a folder.
+
+    Returns:
+        A dict of JSON values.
+
+    Raises:
+        ValueError: for an unknown name or a missing or damaged `card.json`.
+
+    >>> import jaxcam
+    >>> jaxcam.describe("tiny_imagenet")["network"]
+    'resnet10'
+    """
+    return read_card_file(find(checkpoint))["record"]
+
+
+def write_card(
+    checkpoint: str | os.PathLike, card: Card | None = None, *, record: dict[str, Any] | None = None
+) -> None:
+    """Give a checkpoint another card (such as another threshold) or more entries in its record; arrays stay.
+
+    Args:
+        checkpoint: a bundled name, or a folder.
+        card: in place of the one it has.
+        record: entries to add or replace, as JSON values.
+
+    Raises:
+        ValueError: for an unknown name, a missing or damaged `card.json`, or a record that is no JSON.
+    """
+    folder = find(checkpoint)
+    contents = read_card_file(folder)
+    if card is not None:
+        contents["card"] = asdict(card)
+    contents["record"].update(_free_entries(record))
+    write_card_file(folder, contents)
+
+
+def find(checkpoint: str | os.PathLike) -> Path:
+    """The folder of a checkpoint given by name or path."""
+    if isinstance(checkpoint, os.PathLike) or "/" in checkpoint or os.sep in checkpoint:
+        folder = Path(checkpoint).absolute()
+        if not folder.is_dir():
+            raise ValueError(f"checkpoint: there is no folder {folder}")
+        return folder
+    names = {path.parent.name: path.parent for home in reversed(BUNDLED) for path in home.glob("*/card.json")}
+    if checkpoint not in names:
+        known = ", ".join(sorted(names)) or "none"
+        raise ValueError(f"checkpoint: got {checkpoint!r}; bundled are {known}; for a folder write ./{checkpoint}")
+    return names[checkpoint]
+
+
+def _free_entries(record):
+    """The entries of a record that are the caller's to choose."""
+    return {key: value for key, value in (record or {}).items() if key not in ("network", "options")}
+
+
+@contextmanager
+def _named(folder, what):
+    """Any error inside as one ValueError that names the checkpoint: damaged files make errors of many kinds."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ValueError(f"checkpoint {folder}: {what}: {reason}") from error
+
+
+def _network_record(network):
+    """Name and options of the network of the table that equals the module with the fewest options, if any does."""
+    given = _fields(network)
+    if "num_classes" not in given:
+        return {}
+    matches = []
+    for name, build in NETWORKS.items():
+        usual = _fields(build(given["num_classes"]))
+        options = {key: value for key, value in given.items() if key not in usual or value != usual[key]}
+        try:
+            if make_network(name, given["num_classes"], **options) == network:
+                json.dumps(options)
+                matches.append({"network": name, "options": options})
+        except (ValueError, TypeError):  # this network has no such option, or JSON no such value
+            continue
+    return min(matches, key=lambda match: len(match["options"]), default={})
+
+
+def _fields(network):
+    """The fields of backbone and head, which a table's options are named after."""
+    parts = (network.backbone, network.head)
+    return {
+        field.name: getattr(part, field.name)
+        for part in parts
+        for field in fields(part)
+        if field.name not in ("parent", "name")
+    }
+
+
+def _network_from_record(record, card):
+    return make_network(record["network"], len(card.classes), **record.get("options", {}))
