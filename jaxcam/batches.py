@@ -58,7 +58,8 @@ def batches(
         An iterator of `Batch`.
 
     Raises:
-        ValueError: for an empty data set, a batch size below 1, or (while iterating) an unreadable image.
+        ValueError: for an empty data set, a batch size below 1, a start outside the pass, or (while iterating) an
+            unreadable image.
 
     >>> from jaxcam.datasets import Dataset
     >>> batches(Dataset((), ("cat",)), batch_size=8, image_size=(64, 64))
@@ -78,6 +79,8 @@ def batches(
     rows = order.map(source.read).batch(
         batch_size, drop_remainder=False, batch_fn=lambda rows: _collate(rows, batch_size)
     )
+    if not 0 <= start <= len(rows):
+        raise ValueError(f"start: got {start} of {len(rows)} batches; give how many to skip")
     iterator = iter(rows.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=8)))
     grain.experimental.set_next_index(iterator, start)
     return iterator
