@@ -84,7 +84,7 @@ def kernel_of(params: Params) -> Float[Array, "k c"]:
             "params: this network has no linear layer over pooled features (no kernel), so no class activation maps; "
             "use grad_cam"
         )
-    return kernel
+    return jnp.asarray(kernel)
 
 
 def preprocess(params: Params, images: Images, *, image_size: ImageSize = None) -> Pixels:
