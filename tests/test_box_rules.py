@@ -136,6 +136,7 @@ def test_branch_has_room_for_all_runs(runs, width, branches_run):
     full = (width + 1) // 2
     masks = np.array([with_runs(1, width), with_runs(runs, width)])
     np.testing.assert_array_equal(boxes(masks), [[0, 0, 1, 4], [2 * runs - 2, 0, 2 * runs - 1, 4]])
+    jax.effects_barrier()
     expected = next(capacity for capacity in (*_components.CAPACITIES, full) if capacity >= runs)
     assert branches_run == [min(expected, full)] * (2 if expected >= full else 1)  # the last goes mask by mask
 
@@ -292,5 +293,6 @@ def test_rule_may_be_a_function():
         return jnp.array([0, 0, 1, connectivity], jnp.float32) + threshold
 
     np.testing.assert_array_equal(boxes(np.ones((3, 4), np.float32), rule=corner, threshold=1.0), [1, 1, 2, 9])
+    assert jax.grad(lambda share: jnp.sum(boxes(np.ones((3, 4)), rule=corner, threshold=share)))(0.5) == 0
     maps = hard_masks(37)
     np.testing.assert_array_equal(boxes(maps, rule=BOX_RULES["paper"]), boxes(maps))

@@ -1,7 +1,7 @@
 """The box of a mask's largest connected component: exact whatever the mask, batched, on the device.
 
-A row is cut into its runs of set pixels. Of two runs that touch in neighbouring rows, the one that starts earlier has
-the other as the first that it touches there. So two edges a run, to the first it touches above and the first it touches
+A row is cut into its runs of set pixels. Of two runs that touch in neighbouring rows, the one that starts later has the
+other as the first that it touches there. So two edges a run, to the first it touches above and the first it touches
 below, join all that is connected. The edges up make a forest, whose roots pointer jumping finds in log2(h) steps; the
 edges down then unite its trees, the root that is later in raster order always under the earlier one.
 """
@@ -129,6 +129,7 @@ def _roots(above, below, doublings):
         return jnp.any(ends[0] != ends[1])
 
     def unite(ends):
+        # All ends are roots, so hooking one under another loses no edge.
         lower, higher = jnp.minimum(*ends), jnp.maximum(*ends)
         parents = jax.vmap(lambda x, root, parent: x.at[root].min(parent, mode=IN_BOUNDS))(ends[0], higher, lower)
         roots, _ = lax.while_loop(differ, lambda p: (p[1], _take(p[1], p[1])), (parents, _take(parents, parents)))
