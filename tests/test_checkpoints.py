@@ -253,3 +253,10 @@ def test_the_card_is_readable(params, tmp_path):
     text = (tmp_path / "a" / "card.json").read_text(encoding="utf-8")
     assert "Bär" in text
     assert json.loads(text)["card"]["threshold"] == 0.1 + 0.2
+
+
+def test_a_checkpoint_does_not_tell_where_it_was_written(tiny_params, tmp_path):
+    jaxcam.save(tiny_params, tmp_path / "here")
+    files = [path for path in (tmp_path / "here").rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if str(tmp_path).encode() in path.read_bytes()]

@@ -19,14 +19,13 @@ def read_card_file(folder: Path) -> dict[str, Any]:
         raise ValueError(f"checkpoint {folder}: it has no card.json, so it is no jaxcam checkpoint") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"checkpoint {folder}: its card.json is damaged: {error}") from None
-    # The first checkpoints had no hash of their files or of the card itself.
-    contents = {"files": {}, **contents} if isinstance(contents, dict) else {}
+    contents = contents if isinstance(contents, dict) else {}
     missing = [key for key in ("card", "record", "leaves", "files") if not isinstance(contents.get(key), dict)]
     if missing:
         raise ValueError(f"checkpoint {folder}: its card.json lacks {', '.join(missing)}")
     if contents.get("format") != FORMAT:
         raise ValueError(f"checkpoint {folder}: got format {contents.get('format')}, this version reads {FORMAT}")
-    if contents.pop("sha256", None) not in (None, _digest(contents)):
+    if contents.pop("sha256", None) != _digest(contents):
         raise ValueError(
             f"checkpoint {folder}: its card.json is not as it was saved; restore it "
             "(jaxcam.checkpoints.write_card is the way to change it)"

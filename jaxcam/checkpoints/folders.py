@@ -94,6 +94,8 @@ def save(
         fresh, old = Path(home) / "fresh", Path(home) / "old"
         fresh.mkdir()
         ocp.save_checkpointables(fresh / "arrays", {"variables": params.variables})
+        # It names the folder that was written to, which is nobody's business once the checkpoint is passed on.
+        (fresh / "arrays" / "commit_success.txt").unlink(missing_ok=True)
         contents = {
             "card": asdict(params.card),
             "record": {**_network_record(params.network), **_free_entries(record)},
