@@ -131,7 +131,7 @@ def test_hard_masks(connectivity, labels_of):
     np.testing.assert_array_equal(boxes(masks, connectivity=connectivity), expected)
 
 
-@pytest.mark.parametrize("runs, width", [(3, 6), (4, 13), (5, 16), (8, 40), (9, 41)])
+@pytest.mark.parametrize("runs, width", [(3, 6), (5, 15), (6, 16), (12, 40), (13, 41)])
 def test_branch_has_room_for_all_runs(runs, width, branches_run):
     full = (width + 1) // 2
     masks = np.array([with_runs(1, width), with_runs(runs, width)])
@@ -293,6 +293,5 @@ def test_rule_may_be_a_function():
         return jnp.array([0, 0, 1, connectivity], jnp.float32) + threshold
 
     np.testing.assert_array_equal(boxes(np.ones((3, 4), np.float32), rule=corner, threshold=1.0), [1, 1, 2, 9])
-    assert jax.grad(lambda share: jnp.sum(boxes(np.ones((3, 4)), rule=corner, threshold=share)))(0.5) == 0
     maps = hard_masks(37)
     np.testing.assert_array_equal(boxes(maps, rule=BOX_RULES["paper"]), boxes(maps))

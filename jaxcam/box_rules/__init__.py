@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -60,13 +59,11 @@ def boxes(
         raise ValueError(f"connectivity: got {connectivity!r}; use 4 or 8")
     threshold = _check_threshold(threshold, maps.shape[:-2])
     rule = BOX_RULES[rule] if isinstance(rule, str) else rule
-    # A box is a step function of its map: its gradient is zero, and no loop in here need be differentiated.
-    maps, threshold = jax.lax.stop_gradient((jnp.asarray(maps, jnp.float32), threshold))
     return rule(maps, threshold=threshold, connectivity=connectivity)
 
 
-def _check_threshold(threshold: float | int | np.generic | type_of_array, batch: tuple[int, ...]) -> Array:
-    """The threshold as a float32 array; its value is checked where it can be seen (NumPy and Python numbers)."""
+def _check_threshold(threshold: float | int | np.generic | type_of_array, batch: tuple[int, ...]) -> type_of_array:
+    """The threshold in float32, so that every kind shares a trace; checked where it can be seen (NumPy, Python)."""
     if not isinstance(threshold, Array) and not np.all((np.asarray(threshold) > 0) & (np.asarray(threshold) <= 1)):
         raise ValueError(f"threshold: got {threshold}; give a share of the maximum, above 0 and at most 1")
     try:
@@ -75,4 +72,4 @@ def _check_threshold(threshold: float | int | np.generic | type_of_array, batch:
         raise ValueError(
             f"threshold: got shape {np.shape(threshold)} for maps with leading axes {batch}; give one that broadcasts"
         ) from None
-    return jnp.asarray(threshold, jnp.float32)
+    return threshold.astype(jnp.float32) if isinstance(threshold, Array) else np.asarray(threshold, np.float32)

@@ -16,8 +16,8 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Int
 
 # Runs a row for which there is room, tried in this order before the most that a row can have. A map of c cells that
-# was upsampled linearly has at most c / 2, rounded up: 4 for 7 and 8 cells, 8 for 14 and 16.
-CAPACITIES = (4, 8)
+# was upsampled linearly has at most c / 2, rounded up, and few have more than c / 3.
+CAPACITIES = (5, 12)
 
 IN_BOUNDS = "promise_in_bounds"  # every index here is the number of a run
 
@@ -124,19 +124,23 @@ def _count_up_to(bounds, positions):
 
 def _roots(above, below, doublings):
     """The first run of each run's component in raster order, given the edges up (a forest) and the edges down."""
-
-    def differ(ends):
-        return jnp.any(ends[0] != ends[1])
-
-    def unite(ends):
-        # All ends are roots, so hooking one under another loses no edge.
-        lower, higher = jnp.minimum(*ends), jnp.maximum(*ends)
-        parents = jax.vmap(lambda x, root, parent: x.at[root].min(parent, mode=IN_BOUNDS))(ends[0], higher, lower)
-        roots, _ = lax.while_loop(differ, lambda p: (p[1], _take(p[1], p[1])), (parents, _take(parents, parents)))
-        return roots, _take(roots, below)
-
     roots = lax.fori_loop(0, doublings, lambda _, parents: _take(parents, parents), above)
-    return lax.while_loop(differ, unite, (roots, _take(roots, below)))[0]
+    ends = roots, _take(roots, below)
+
+    def differ(state):
+        _, (a, b) = state
+        return jnp.any(a != b)
+
+    def unite(state):
+        trees, (a, b) = state
+        hook = jax.vmap(lambda trees, higher, lower: trees.at[higher].min(lower, mode=IN_BOUNDS))
+        trees = hook(trees, jnp.maximum(a, b), jnp.minimum(a, b))
+        trees = _take(trees, trees)
+        return trees, (_take(trees, ends[0]), _take(trees, ends[1]))
+
+    # A tree's label only sinks, and within its component: it is the first run's once all edges have equal labels.
+    _, (labels, _) = lax.while_loop(differ, unite, (roots, ends))
+    return labels
 
 
 def _take(values, indices):

@@ -4,16 +4,20 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
+from jaxcam.arrays import type_of_array
 from jaxcam.box_rules._components import largest_box
 
 
 @partial(jax.jit, static_argnames="connectivity")
 def paper_boxes(
-    maps: Float[Array, "... h w"], *, threshold: Float[Array, "..."], connectivity: int = 8
+    maps: Float[type_of_array, "... h w"], *, threshold: Float[type_of_array, "..."], connectivity: int = 8
 ) -> Float[Array, "... 4"]:
     """The boxes of `jaxcam.boxes`, which checks and explains the arguments."""
+    # A box is a step function of its map: its gradient is zero, and nothing in here need be differentiated.
+    maps, threshold = lax.stop_gradient((maps.astype(jnp.float32), threshold))
     height, width = maps.shape[-2:]
     highest = jnp.max(maps, axis=(-2, -1))
     batch = jnp.broadcast_shapes(threshold.shape, highest.shape)
