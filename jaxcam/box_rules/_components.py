@@ -124,7 +124,9 @@ def _count_up_to(bounds, positions):
 
 def _roots(above, below, doublings):
     """The first run of each run's component in raster order, given the edges up (a forest) and the edges down."""
-    roots = lax.fori_loop(0, doublings, lambda _, parents: _take(parents, parents), above)
+    roots = above
+    for _ in range(doublings):
+        roots = lax.optimization_barrier(_take(roots, roots))
     ends = roots, _take(roots, below)
 
     def differ(state):
@@ -135,7 +137,7 @@ def _roots(above, below, doublings):
         trees, (a, b) = state
         hook = jax.vmap(lambda trees, higher, lower: trees.at[higher].min(lower, mode=IN_BOUNDS))
         trees = hook(trees, jnp.maximum(a, b), jnp.minimum(a, b))
-        trees = _take(trees, trees)
+        trees = lax.optimization_barrier(_take(trees, trees))
         return trees, (_take(trees, ends[0]), _take(trees, ends[1]))
 
     # A tree's label only sinks, and within its component: it is the first run's once all edges have equal labels.
