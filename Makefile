@@ -26,7 +26,7 @@ lint: $(VENV)/.with-dev
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist out
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist out
 
 $(VENV)/.with-core: EXTRAS :=
 $(VENV)/.with-test: EXTRAS := [test]

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from jaxcam.datasets import Dataset
 from jaxcam.image_files import read_image, resize_image
+from jaxcam.params import Card
 
 THREADS = 4
 
@@ -84,6 +85,16 @@ def batches(
     iterator = iter(rows.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=8)))
     grain.experimental.set_next_index(iterator, start)
     return iterator
+
+
+def check_squash(card: Card) -> None:
+    """Refuse a card whose network expects images resized in another way than `batches` squashes them."""
+    how = card.preprocessing
+    if (how.interpolation, how.antialias) != ("bilinear", True):
+        raise ValueError(
+            f"card: got {how.interpolation!r} interpolation with antialias={how.antialias}; "
+            "data sets are squashed with 'bilinear' and antialias=True"
+        )
 
 
 class _Files:

@@ -19,7 +19,7 @@ def explain(
     photos: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[PHOTO ...]")] = (),
     *,
     checkpoint: str = "tiny_imagenet",
-    top: int = 5,
+    top: int | None = None,
     label: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME|INDEX")] = (),
     threshold: float | None = None,
     save_maps: bool = False,
@@ -30,7 +30,7 @@ def explain(
     Args:
         photos: image files; without any, a bundled photo of a cat.
         checkpoint: a bundled name, or a folder (with a separator: ./mine).
-        top: number of classes to show, the most probable first.
+        top: number of classes to show, the most probable first; 5 by default, or all where there are fewer.
         label: a class to show instead of the top ones, by name or index; may be given several times.
         threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
         save_maps: write the raw maps too, as <photo>.npy (classes, height, width).
@@ -60,7 +60,7 @@ def evaluate(
     dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{tiny_imagenet,folder}")],
     *,
     data_dir: Path,
-    checkpoint: str = "tiny_imagenet",
+    checkpoint: str | None = None,
     split: str | None = None,
     threshold: float | None = None,
     choose_threshold: bool = False,
@@ -73,7 +73,7 @@ def evaluate(
     Args:
         dataset: the layout of the data.
         data_dir: the data set's folder, as it is distributed.
-        checkpoint: a bundled name, or a folder (with a separator: ./mine).
+        checkpoint: a bundled name, or a folder (with a separator: ./mine); tiny_imagenet by default.
         split: part of the data set: val for tiny_imagenet; for folder the class folders of DATA_DIR itself.
         threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
         choose_threshold: with --split train: measure every threshold on these images instead, and write the best one
@@ -90,10 +90,10 @@ def evaluate(
 
     if dataset not in DATASETS:
         raise ValueError(f"dataset: got {dataset!r}; known are {', '.join(DATASETS)}")
-    if choose_threshold and (split != "train" or threshold is not None):
-        raise ValueError(
-            "--choose-threshold: it needs --split train, since it is chosen on training images, and no --threshold"
-        )
+    if choose_threshold and (split != "train" or threshold is not None or checkpoint is None):
+        needs = "--split train, where it is chosen, --checkpoint, whose card it is written into, and no --threshold"
+        raise ValueError(f"--choose-threshold: it needs {needs}")
+    checkpoint = checkpoint or "tiny_imagenet"
     out.mkdir(parents=True, exist_ok=True)
     split = "val" if split is None and dataset == "tiny_imagenet" else split
     images, params = DATASETS[dataset](data_dir, split=split), load(checkpoint)
@@ -120,6 +120,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         *,
         data_dir: Path,
         out: Path,
+        split: str | None = None,
         init: str | None = None,
         cache: bool = False,
         recipe: Annotated[Recipe, tyro.conf.arg(name="")] = default,
@@ -130,6 +131,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
             dataset: the layout of the data; its recipe gives the other options' defaults.
             data_dir: the data set's folder, as it is distributed.
             out: folder of the run: its checkpoint (after every epoch), the states to resume from, its log.
+            split: part of the data set: train for tiny_imagenet; for folder the class folders of DATA_DIR itself.
             init: a checkpoint to fine-tune: its network, and all its weights that fit.
             cache: keep all decoded images in memory.
             recipe: how to train.
@@ -139,8 +141,11 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
 
         if dataset not in RECIPES:
             raise ValueError(f"dataset: got {dataset!r}; known are {', '.join(RECIPES)}")
-        images = DATASETS[dataset](data_dir, split="train" if dataset == "tiny_imagenet" else None)
-        record = {"command": shlex.join(["jaxcam", *arguments])}
+        if arguments[1] != dataset:
+            raise ValueError(f"dataset: got it behind other options; write jaxcam train {dataset} --data-dir ...")
+        images = DATASETS[dataset](data_dir, split="train" if split is None and dataset == "tiny_imagenet" else split)
+        data = f"{dataset}: {len(images)} images of {len(images.classes)} classes"
+        record = {"data": data, "command": shlex.join(["jaxcam", *arguments])}
         train_network(images, recipe, out=out, initial=init, cache=cache, record=record)
         print(f"in {out}: checkpoint, log.jsonl")
         return 0
@@ -162,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     # A recipe's values are the defaults that `train` shows, so its data set is looked up before parsing.
-    recipe = next((RECIPES[word] for word in arguments[1:] if word in RECIPES), Recipe())
+    recipe = RECIPES.get(arguments[1], Recipe()) if arguments[:1] == ["train"] and arguments[1:] else Recipe()
     try:
         return tyro.extras.subcommand_cli_from_dict(
             {**COMMANDS, "train": train_with(recipe, arguments)},

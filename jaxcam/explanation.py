@@ -50,7 +50,7 @@ def explain(
     images: Images,
     labels: Labels | int | list[Any] | tuple[Any, ...] | None = None,
     *,
-    top: int = 5,
+    top: int | None = None,
     threshold: float | None = None,
 ) -> Explanation:
     """The most probable classes of an image with their maps and boxes, from one forward pass.
@@ -59,7 +59,7 @@ def explain(
         params: a network's that ends in global pooling and one linear layer.
         images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels).
         labels: explain these instead of the top classes: (b,) or (b, n); for one image a scalar or (n,).
-        top: number n of classes to explain where no labels are given.
+        top: number n of classes to explain where no labels are given; None for 5, or all where there are fewer.
         threshold: share of a map's maximum above which a pixel belongs to its box, in (0, 1]; None for the card's.
 
     Returns:
@@ -85,22 +85,22 @@ def explain(
     images, single = check_images(params, images)
     kernel = kernel_of(params)
     threshold = params.card.threshold if threshold is None else threshold
-    chosen = _chosen(labels, top, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
+    num_classes = kernel.shape[1]
+    top = min(5, num_classes) if top is None else top
+    if labels is None and not 1 <= top <= num_classes:
+        raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
+    if labels is not None:
+        labels = _chosen(labels, batch=images.shape[0], single=single, num_classes=num_classes)
     features, logits = forward(params, images)
-    if chosen is None:
-        chosen = jax.lax.top_k(logits, top)[1]
+    chosen = jax.lax.top_k(logits, top)[1] if labels is None else labels
     maps = cam_from_features(features, kernel, chosen, size=images.shape[1:-1])
     probabilities = jax.numpy.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)
     explanation = (chosen, _names(params, chosen), probabilities, maps, boxes(maps, threshold=threshold))
     return Explanation(*(part[0] for part in explanation) if single else explanation)
 
 
-def _chosen(labels: Any, top: int, *, batch: int, single: bool, num_classes: int) -> Array | None:
-    """The labels asked for as (b, n), None for the top ones."""
-    if labels is None:
-        if not 1 <= top <= num_classes:
-            raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
-        return None
+def _chosen(labels: Any, *, batch: int, single: bool, num_classes: int) -> Array:
+    """The labels asked for as (b, n)."""
     # The names are looked up on the host anyway, so the labels' values can be checked wherever they lie.
     chosen = check_labels(np.asarray(labels), batch=batch, single=single, num_classes=num_classes)
     return chosen.reshape(batch, -1)

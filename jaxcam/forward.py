@@ -1,5 +1,6 @@
 """From images to features and logits: checked, preprocessed and run by one compiled forward pass."""
 
+import operator
 from functools import partial
 from typing import Any
 
@@ -90,16 +91,22 @@ def kernel_of(params: Params) -> Float[Array, "k c"]:
 def preprocess(params: Params, images: Images, *, image_size: ImageSize = None) -> Pixels:
     """A batch resized to the card's size (or `image_size`, or as it is for "native") and normalised for the network."""
     card = params.card
-    if image_size is None:
-        size = card.image_size
-    elif image_size == "native":
-        size = tuple(images.shape[1:-1])
-    elif isinstance(image_size, str) or len(image_size) != len(card.image_size) or min(image_size) < 1:
+    if isinstance(image_size, str) and image_size == "native":
+        image_size = images.shape[1:-1]
+    size = whole_lengths(card.image_size if image_size is None else image_size, len(card.image_size))
+    if size is None:
         expected = ", ".join(["height", "width"] if len(card.image_size) == 2 else ["n"] * len(card.image_size))
         raise ValueError(f'image_size: got {image_size!r}; give ({expected}), "native", or None for {card.image_size}')
-    else:
-        size = tuple(image_size)
     return _preprocess(images, card.preprocessing, size)
+
+
+def whole_lengths(size: Any, rank: int) -> tuple[int, ...] | None:
+    """A size of `rank` whole numbers of at least 1 as a tuple; None where it is anything else."""
+    try:
+        lengths = tuple(operator.index(length) for length in size)
+    except TypeError:
+        return None
+    return lengths if len(lengths) == rank and min(lengths) >= 1 else None
 
 
 def check_images(params: Params, images: Images) -> tuple[Array, bool]:
@@ -107,6 +114,8 @@ def check_images(params: Params, images: Images) -> tuple[Array, bool]:
 
     Shapes are always checked; the range of values for NumPy images only, since a device array is not waited for.
     """
+    if not isinstance(images, np.ndarray | jax.Array):
+        raise ValueError(f"images: got a {type(images).__name__}; give one NumPy or JAX array, stacked to a batch")
     card = params.card
     rank = len(card.image_size)
     space = "h, w" if rank == 2 else ", ".join(["n"] * rank)

@@ -27,7 +27,7 @@ def explain_photos(
     out: Path,
     *,
     checkpoint: str = "",
-    top: int = 5,
+    top: int | None = None,
     labels: Sequence[int] = (),
     threshold: float | None = None,
     save_maps: bool = False,
@@ -44,7 +44,7 @@ def explain_photos(
         out: the folder for `<stem>.png` of each photo, `<stem>.npy` (n, h, w) of its maps where asked for, and
             `explanations.json`.
         checkpoint: its name, for the report.
-        top: number of classes where no labels are given.
+        top: number of classes where no labels are given; as for `jaxcam.explain`.
         labels: the classes to explain instead.
         threshold: as for `jaxcam.explain`.
         save_maps: write the raw maps too.

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcam.batches import batches
+from jaxcam import Card, Preprocessing
+from jaxcam.batches import batches, check_squash
 from jaxcam.datasets import Dataset, Example
 
 SIZE = (12, 16)
@@ -124,3 +125,10 @@ def test_wrong_options(dataset, options, message):
 def test_an_empty_data_set():
     with pytest.raises(ValueError, match="dataset: got no images"):
         batches(Dataset((), ("a",)), batch_size=4, image_size=SIZE)
+
+
+def test_a_card_that_resizes_otherwise_is_refused():
+    check_squash(Card())
+    for how in (Preprocessing(interpolation="bicubic"), Preprocessing(antialias=False)):
+        with pytest.raises(ValueError, match="data sets are squashed with 'bilinear' and antialias=True"):
+            check_squash(Card(preprocessing=how))

@@ -48,7 +48,6 @@ def test_tiny_imagenet_train(tiny):
     assert dataset[0].path == tiny / "train/n01000001/images/n01000001_10.JPEG"  # in the file's own order
     assert dataset[5].boxes == ((1.0, 0.0, 64.0, 33.0),)  # 1 0 63 32, inclusive
     assert dataset.split == "train"
-    assert dataset.has_boxes
     assert [read_image(example.path).shape for example in dataset] == [(64, 64, 3)] * 6  # greyscale too
 
 
@@ -142,7 +141,6 @@ def test_folder_sorts_classes_and_photos_and_leaves_out_the_rest(tmp_path):
         ("dog/a.png", 1),
         ("dog/b.JPG", 1),
     ]
-    assert not dataset.has_boxes
     assert dataset.split == ""
 
 
@@ -182,7 +180,6 @@ def test_a_dataset_is_a_sequence():
     assert (part.classes, part.class_ids, part.split) == (dataset.classes, dataset.class_ids, "train")
     assert dataset[2] in dataset
     assert next(reversed(dataset)) == dataset[3]
-    assert not made([]).has_boxes
     assert set(DATASETS) >= {"tiny_imagenet", "folder"}
 
 

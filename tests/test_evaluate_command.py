@@ -89,6 +89,7 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
     assert len(set(curve.gt_known)) > 1
     assert after.card == jaxcam.Card(**{**vars(before.card), "threshold": curve.best})
     assert jaxcam.describe(home / "chosen")["threshold"] == {
+        "value": curve.best,
         "dataset": "tiny_imagenet train",
         "images": 9,
         "gt_known": max(curve.gt_known),
@@ -132,3 +133,9 @@ def test_a_mistake_is_one_line(home, tmp_path, monkeypatch, capsys, arguments, m
     assert shown.err.count("\n") == 1
     assert shown.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_chosen_threshold_is_written_into_no_bundled_card_by_default(home, capsys):
+    arguments = ["evaluate", "tiny_imagenet", "--data-dir", str(home / "tiny"), "--split", "train"]
+    assert main([*arguments, "--choose-threshold"]) == 2
+    assert "--checkpoint, whose card it is written into" in capsys.readouterr().err

@@ -132,7 +132,7 @@ def test_classes_without_names():
         lambda variables: variables,
         variables=jnp.eye(3),
     )
-    assert sorted(jaxcam.explain(mine, IMAGES[0], top=3).names) == ["class 0", "class 1", "class 2"]
+    assert sorted(jaxcam.explain(mine, IMAGES[0]).names) == ["class 0", "class 1", "class 2"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 
 import jaxcam
 from jaxcam import Preprocessing
-from jaxcam.forward import forward, preprocess
+from jaxcam.forward import forward, preprocess, whole_lengths
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (2, 45, 51, 3), np.uint8)
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
@@ -135,6 +135,12 @@ def test_shapes_are_checked_under_jit_and_values_are_not(tiny_params):
     with pytest.raises(ValueError, match=r"images: got shape \(2, 8, 8, 4\)"):
         jax.jit(lambda images: jaxcam.logits(tiny_params, images))(jnp.zeros((2, 8, 8, 4)))
     assert np.isfinite(jaxcam.logits(tiny_params, jnp.asarray(2 * FLOATS, jnp.float32))).all()
+
+
+@pytest.mark.parametrize("size", [10, (10.5, 12), "ab", (4,), (0, 4), np.array([1.0, 2.0]), None])
+def test_what_is_no_size(size):
+    assert whole_lengths(size, 2) is None
+    assert whole_lengths(np.array([3, 4]), 2) == whole_lengths([3, 4], 2) == (3, 4)
 
 
 @pytest.mark.parametrize("image_size", ["card", (32,), (32, 32, 3), (0, 32)])

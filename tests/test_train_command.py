@@ -1,6 +1,7 @@
 """The command `jaxcam train`, run in this process: a run, its record, fine-tuning and every refusal."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -62,14 +63,17 @@ def test_a_run_leaves_a_checkpoint_with_its_command(run, photos):
     assert json.loads(line)["step"] == 2
 
 
-def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp_path, capsys):
-    (photos / "cat").mkdir(exist_ok=True)
-    Image.fromarray(np.zeros((20, 16, 3), np.uint8)).save(photos / "cat/0.png")
-    arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--epochs", "1"]
+def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp_path_factory, capsys):
+    three, tmp_path = tmp_path_factory.mktemp("three"), tmp_path_factory.mktemp("tuned")
+    shutil.copytree(photos, three, dirs_exist_ok=True)
+    (three / "cat").mkdir()
+    Image.fromarray(np.zeros((20, 16, 3), np.uint8)).save(three / "cat/0.png")
+    arguments = ["train", "folder", "--data-dir", str(three), "--out", str(tmp_path), "--epochs", "1"]
     assert main([*arguments, "--batch-size", "8", "--init", str(run / "checkpoint")]) == 0
     params = jaxcam.load(tmp_path / "checkpoint")
     assert params.card.classes == ("ant", "bee", "cat")
     assert params.card.image_size == (16, 16)
+    assert params.card.threshold == 0.2
     assert "epoch 1.0" in capsys.readouterr().out
 
 
@@ -94,6 +98,29 @@ def test_mistakes(photos, tmp_path, capsys, change, message):
     assert error.count("\n") == 1
     assert message in error
     assert not (tmp_path / "out").exists()
+
+
+def test_the_data_set_comes_first(photos, tmp_path, capsys):
+    arguments = ["--data-dir", str(photos), "--out", str(tmp_path / "out")]
+    assert main(["train", *arguments, "folder"]) == 2
+    assert "write jaxcam train folder --data-dir" in capsys.readouterr().err
+
+
+def test_a_record_tells_the_checkpoint_that_a_run_began_with(run, photos, tmp_path):
+    arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--epochs", "1"]
+    assert main([*arguments, "--batch-size", "8", "--init", str(run / "checkpoint")]) == 0
+    record = jaxcam.describe(tmp_path / "checkpoint")
+    assert record["initial"] == str(run / "checkpoint")
+    assert record["network"] == "resnet10"
+    assert "network" not in record["recipe"]
+    assert record["data"].startswith("folder: ")
+
+
+@pytest.mark.parametrize("content", ["", "{", "3"])
+def test_a_damaged_run_folder_is_named(photos, tmp_path, capsys, content):
+    (tmp_path / "recipe.json").write_text(content)
+    assert main(["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), *OPTIONS]) == 2
+    assert "recipe.json is damaged" in capsys.readouterr().err
 
 
 def test_another_run_in_the_folder_is_refused(run, photos, capsys):

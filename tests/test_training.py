@@ -16,7 +16,7 @@ from jaxcam.checkpoints import describe, load
 from jaxcam.datasets import folder
 from jaxcam.geometry import resize
 from jaxcam.recipes import Recipe
-from jaxcam.training import loop, run_step, start, train, train_step
+from jaxcam.training import loop, run_folder, run_step, start, train, train_step
 from jaxcam.training.augmentation import augment, random_crop
 from jaxcam.training.loop import initial_params, split
 from jaxcam.training.optimization import make_optimizer, schedule
@@ -108,6 +108,28 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatc
         train(few, recipe, out=tmp_path / "cut")
     resumed = train(few, recipe, out=tmp_path / "cut")
     assert all(np.array_equal(a, b) for a, b in zip(leaves(whole), leaves(resumed), strict=True))
+
+
+@pytest.mark.parametrize("gap", ["before", "after"])
+def test_a_run_killed_while_keeping_a_state_loses_nothing(squares, tmp_path, monkeypatch, gap):
+    few, recipe = squares.spread(60), dataclasses.replace(RECIPE, epochs=2.0)
+    whole = train(few, recipe, out=tmp_path / "whole")
+    real = run_folder.save
+
+    def killed(params, folder, *, record, overwrite):
+        if record["training"]["epoch"] < 2:
+            return real(params, folder, record=record, overwrite=overwrite)
+        if gap == "after":
+            real(params, folder, record=record, overwrite=overwrite)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_folder, "save", killed)
+        train(few, recipe, out=tmp_path / "cut")
+    train(few, recipe, out=tmp_path / "cut")
+    resumed = load(tmp_path / "cut/checkpoint")
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(whole), leaves(resumed), strict=True))
+    assert log_of(tmp_path / "cut") == log_of(tmp_path / "whole")
 
 
 def test_a_finished_run_started_again_returns_its_weights(squares, trained):

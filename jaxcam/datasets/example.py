@@ -76,11 +76,6 @@ class Dataset(Sequence[Example]):
         split = f"{self.split}, " if self.split else ""
         return f"Dataset({split}{len(self)} images, {len(self.classes)} classes)"
 
-    @property
-    def has_boxes(self) -> bool:
-        """Whether every example has a ground-truth box (and there is an example)."""
-        return len(self) > 0 and all(example.boxes for example in self.examples)
-
     def spread(self, count: int) -> "Dataset":
         """`count` examples evenly spaced over the set, always the same: over the classes, where it is sorted by class.
 

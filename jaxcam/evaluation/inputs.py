@@ -1,5 +1,6 @@
 """What fits together: a network, its card, a data set and a threshold."""
 
+from jaxcam.batches import check_squash
 from jaxcam.datasets import Dataset
 from jaxcam.forward import kernel_of
 from jaxcam.params import Card, Params
@@ -49,5 +50,6 @@ def check_network(params: Params, *, localize: bool) -> None:
         raise ValueError(
             f"params: got a network for {card.channels} channels of size {card.image_size}; photos have 3 of (h, w)"
         )
+    check_squash(card)
     if localize:
         kernel_of(params)

@@ -46,7 +46,7 @@ def choose_threshold(
     >>> import jaxcam, jaxcam.datasets
     >>> dataset = jaxcam.datasets.tiny_imagenet("tiny-imagenet-200", split="train")  # doctest: +SKIP
     >>> choose_threshold(jaxcam.load("tiny_imagenet"), dataset, limit=10000).best  # doctest: +SKIP
-    0.35
+    0.26
     """
     if dataset.split not in ("train", ""):
         raise ValueError(f"split: got {dataset.split!r}; a threshold is chosen on training images, split 'train'")
@@ -83,5 +83,5 @@ def write_threshold(checkpoint: str | os.PathLike[str], card: Card, curve: Thres
         curve: from `choose_threshold`.
         dataset: the name of the training images.
     """
-    chosen = {"dataset": dataset, "images": curve.images, "gt_known": max(curve.gt_known)}
+    chosen = {"value": curve.best, "dataset": dataset, "images": curve.images, "gt_known": max(curve.gt_known)}
     write_card(checkpoint, replace(card, threshold=curve.best), record={"threshold": chosen})

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxcam.arrays import Images, LabelsLike, type_of_array
-from jaxcam.forward import ImageSize, check_images, forward, kernel_of
+from jaxcam.forward import ImageSize, check_images, forward, kernel_of, whole_lengths
 from jaxcam.geometry import METHODS, resize
 from jaxcam.params import Params
 
@@ -139,11 +139,12 @@ def check_size(size: Size, space: tuple[int, ...]) -> tuple[int, ...] | None:
     """The size of the maps to make: `space` for None, None for "cells" (no upsampling)."""
     if size is None:
         return tuple(space)
-    if size == "cells":
+    if isinstance(size, str) and size == "cells":
         return None
-    if isinstance(size, str) or len(size) != len(space) or min(size) < 1:
+    lengths = whole_lengths(size, len(space))
+    if lengths is None:
         raise ValueError(f'size: got {size!r}; give {len(space)} lengths of at least 1, "cells", or None')
-    return tuple(size)
+    return lengths
 
 
 def check_upsample(upsample: str) -> str:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from jaxcam.batches import Batch, batches
+from jaxcam.batches import Batch, batches, check_squash
 from jaxcam.checkpoints import load
 from jaxcam.datasets import Dataset
 from jaxcam.forward import forward
@@ -59,7 +59,7 @@ def train(
     steps_an_epoch = len(training) / recipe.batch_size
     steps = max(1, math.ceil(recipe.epochs * steps_an_epoch))
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
-    with RunFolder(Path(out), recipe, initial, len(training), record or {}) as run:
+    with RunFolder(Path(out), recipe, initial, training, record or {}) as run:
         state = run.resume(state)
         if int(state.step) < steps:
             stream = batches(
@@ -86,7 +86,7 @@ def _go_on(state: TrainState, stream: Iterator[Batch], held_out: Dataset, run: R
             if step % REPORT_EVERY == 0:
                 progress.set_postfix(_means(metrics[-REPORT_EVERY:], step))
             if step in epoch_ends:
-                epoch = recipe.epochs if step == steps else step // state.steps_an_epoch
+                epoch = recipe.epochs if step == steps else math.floor(step / state.steps_an_epoch + 1e-9)
                 figures = {"step": step, "epoch": epoch, **_means(metrics, step)}
                 figures["held_out_accuracy"] = accuracy(state.params, held_out, recipe.batch_size)
                 run.keep(state, figures)
@@ -108,7 +108,11 @@ def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
 def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike | None) -> Params:
     """Fresh weights for the data set's classes; with `initial`, that checkpoint's network and its weights that fit."""
     old = None if initial is None else load(initial)
+    same_classes = old is not None and old.card.classes == dataset.classes
     card = replace(old.card if old else Card(), classes=dataset.classes, class_ids=dataset.class_ids)
+    if not same_classes:  # a threshold was chosen for other classes
+        card = replace(card, threshold=Card().threshold)
+    check_squash(card)
     if recipe.image_size is not None:
         card = replace(card, image_size=(recipe.image_size, recipe.image_size))
     key = jax.random.key(recipe.seed)
@@ -116,7 +120,6 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
         return init(recipe.network, key, card=card, **recipe.network_options())
     network = cast("Classifier", old.network)  # a network of the table, since no other was named to `load`
     fresh = init(network.clone(head=network.head.clone(num_classes=len(dataset.classes))), key, card=card)
-    same_classes = old.card.classes == dataset.classes
     head = (jax.tree_util.DictKey("params"), jax.tree_util.DictKey("head"))
     # The old classes' head means nothing for other classes, even where their number is the same.
     variables = jax.tree_util.tree_map_with_path(

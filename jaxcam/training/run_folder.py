@@ -1,5 +1,6 @@
 """A run's folder: what was asked for, the states to resume from, the checkpoint so far and the log."""
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, replace
@@ -10,8 +11,10 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from jaxcam.checkpoints import save
+from jaxcam.datasets import Dataset
 from jaxcam.recipes import Recipe
 from jaxcam.training.step import TrainState
+from jaxcam.whole_files import whole_file
 
 KEPT = 2  # states to resume from: the newest, and one in reserve
 LEAVES = ("step", "variables", "optimizer", "average")
@@ -21,10 +24,14 @@ class RunFolder:
     """Keeps and finds the states of one run; a context manager, which waits for pending writes at its end."""
 
     def __init__(
-        self, folder: Path, recipe: Recipe, initial: str | os.PathLike | None, images: int, record: dict[str, Any]
+        self, folder: Path, recipe: Recipe, initial: str | os.PathLike | None, dataset: Dataset, record: dict[str, Any]
     ):
-        self.folder, self.record = folder.absolute(), {**record, "recipe": asdict(recipe)}
-        self._claim({"recipe": asdict(recipe), "initial": str(initial) if initial else None, "images": images})
+        self.folder, values = folder.absolute(), asdict(recipe)
+        self._claim({**values, "initial": str(initial) if initial else None, "data": _digest(dataset)})
+        if initial:  # its network is used, and not the recipe's
+            values = {name: value for name, value in values.items() if name not in ("network", "options")}
+            record = {**record, "initial": str(initial)}
+        self.record = {**record, "recipe": values}
         policy = ocp.training.preservation_policies.LatestN(KEPT)
         self.states = ocp.training.Checkpointer(self.folder / "states", preservation_policy=policy)
 
@@ -46,31 +53,39 @@ class RunFolder:
         return replace(state, **kept)
 
     def keep(self, state: TrainState, figures: dict[str, Any]) -> None:
-        """Write the state, the checkpoint of its averaged weights, and a line of the log."""
+        """Write the checkpoint of the averaged weights, a line of the log, and the state.
+
+        The state comes last: a run cut off in between does this epoch again, and writes the same again.
+        """
+        record = {**self.record, "training": figures}
+        save(state.params, self.folder / "checkpoint", record=record, overwrite=True)
+        log = self.folder / "log.jsonl"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        lines = [line for line in lines if json.loads(line)["step"] < figures["step"]]
+        with whole_file(log) as file:
+            file.write("".join(f"{line}\n" for line in [*lines, json.dumps(figures)]).encode())
         self.states.save_checkpointables(
             int(state.step), {"state": {name: getattr(state, name) for name in LEAVES}}, force=True
         )
-        record = {**self.record, "training": figures}
-        save(state.params, self.folder / "checkpoint", record=record, overwrite=True)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(figures) + "\n")
 
     def _claim(self, asked: dict[str, Any]) -> None:
         """Make the folder this run's, or see that it is."""
-        text = json.dumps(asked, indent=1) + "\n"
-        path = self.folder / "recipe.json"
+        path, asked = self.folder / "recipe.json", json.loads(json.dumps(asked))
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            with whole_file(path) as file:
+                file.write((json.dumps(asked, indent=1) + "\n").encode())
             return
-        before = _flat(json.loads(path.read_text(encoding="utf-8")))
-        now = _flat(json.loads(text))
-        differing = [
-            f"{key} was {before.get(key)}, is {now.get(key)}" for key in sorted(now) if before.get(key) != now[key]
-        ]
-        if differing:
-            raise ValueError(f"out: {self.folder} holds another run ({'; '.join(differing)}); give another folder")
+        try:
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"out: {path} is damaged ({error}); give another folder") from None
+        keys = [key for key in sorted(asked) if before.get(key) != asked[key]]
+        if keys:
+            differing = "; ".join(f"{key} was {before.get(key)}, is {asked[key]}" for key in keys)
+            raise ValueError(f"out: {self.folder} holds another run ({differing}); give another folder")
 
 
-def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    return {**{key: value for key, value in tree.items() if key != "recipe"}, **tree["recipe"]}
+def _digest(dataset: Dataset) -> str:
+    """A hash of which images a data set has, in which order, as what."""
+    lines = [f"{example.path.name} {example.label}" for example in dataset.examples]
+    return hashlib.sha256("\n".join([*dataset.classes, *lines]).encode()).hexdigest()
