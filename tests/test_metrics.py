@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcam.metrics import LocalizationCounts, localization_counts, localized, merge, rates
+from jaxcam.metrics import LocalizationCounts, localization_counts, localized, rates
 from tests.reference import localization as reference
 
 ARRAYS = ("labels", "guesses", "boxes", "true_class_boxes", "targets", "target_mask", "mask", "whole_image")
@@ -134,8 +134,10 @@ def test_parts_merged_are_the_whole(cuts):
     batch = random_batch(5)
     pieces = zip(*(np.split(batch[name], cuts) for name in ARRAYS), strict=True)
     parts = [localization_counts(**dict(zip(ARRAYS, piece, strict=True))) for piece in pieces]
-    assert merge(*parts) == localization_counts(**batch)
-    assert merge(*map(compiled, [batch, batch])) == merge(*[localization_counts(**batch)] * 2)
+    whole = localization_counts(**batch)
+    assert jax.tree.map(lambda *counts: sum(counts), *parts) == whole
+    twice = jax.tree.map(jnp.add, compiled(batch), compiled(batch))
+    assert jax.tree.map(int, twice) == jax.tree.map(lambda count: 2 * int(count), whole)
 
 
 def test_rates_are_percentages_of_their_own_denominators():

@@ -1,5 +1,5 @@
 """Scores as mergeable counts; they know arrays, and no network."""
 
-from jaxcam.metrics.localization import LocalizationCounts, localization_counts, localized, merge, rates
+from jaxcam.metrics.localization import LocalizationCounts, localization_counts, localized, rates
 
-__all__ = ["LocalizationCounts", "localization_counts", "localized", "merge", "rates"]
+__all__ = ["LocalizationCounts", "localization_counts", "localized", "rates"]

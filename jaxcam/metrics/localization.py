@@ -13,7 +13,7 @@ Count = type_of_array | np.integer | int
 
 
 class LocalizationCounts(NamedTuple):
-    """How many images were, had or got what; two of them merge by adding them up field by field.
+    """How many images were, had or got what; two of them merge by `jax.tree.map(jnp.add, a, b)`.
 
     Attributes:
         images: images classified.
@@ -104,15 +104,6 @@ def localized(
     array([[ True, False]])
     """
     return ((iou(boxes[:, :, None], targets[:, None]) >= least) & target_mask[:, None]).any(axis=-1)
-
-
-def merge(*counts: LocalizationCounts) -> LocalizationCounts:
-    """The counts of all of them together.
-
-    >>> merge(LocalizationCounts(*[1] * 8), LocalizationCounts(*[2] * 8)).images
-    3
-    """
-    return LocalizationCounts(*map(sum, zip(*counts, strict=True)))
 
 
 def rates(counts: LocalizationCounts) -> dict[str, float]:
