@@ -77,7 +77,8 @@ def train(
 def _go_on(state: TrainState, stream: Iterator[Batch], held_out: Dataset, run: RunFolder) -> TrainState:
     """The steps that are left, with a look at the metrics now and then, and a state kept after every epoch."""
     recipe, steps, done, metrics = state.recipe, state.steps, int(state.step), []
-    epoch_ends = {math.ceil(epoch * state.steps_an_epoch) for epoch in range(1, math.ceil(recipe.epochs))} | {steps}
+    epoch_ends = {math.ceil(epoch * state.steps_an_epoch): float(epoch) for epoch in range(1, math.ceil(recipe.epochs))}
+    epoch_ends[steps] = recipe.epochs
     with _progress(done, steps, recipe.batch_size) as progress:
         for step in range(done + 1, steps + 1):
             state, measured = run_step(state, next(stream))
@@ -86,8 +87,7 @@ def _go_on(state: TrainState, stream: Iterator[Batch], held_out: Dataset, run: R
             if step % REPORT_EVERY == 0:
                 progress.set_postfix(_means(metrics[-REPORT_EVERY:], step))
             if step in epoch_ends:
-                epoch = recipe.epochs if step == steps else math.floor(step / state.steps_an_epoch + 1e-9)
-                figures = {"step": step, "epoch": epoch, **_means(metrics, step)}
+                figures = {"step": step, "epoch": epoch_ends[step], **_means(metrics, step)}
                 figures["held_out_accuracy"] = accuracy(state.params, held_out, recipe.batch_size)
                 run.keep(state, figures)
                 progress.write(", ".join(f"{name} {value}" for name, value in figures.items()))
