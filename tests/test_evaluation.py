@@ -225,6 +225,9 @@ def test_networks_that_cannot_be_evaluated(params, dataset):
         evaluate(params.replace(card=replace(params.card, channels=1)), dataset)
     with pytest.raises(ValueError, match="got 7 classes for a network of 4"):
         evaluate(params.replace(card=replace(params.card, classes=CLASSES[:4])), dataset)
+    bicubic = replace(params.card, preprocessing=jaxcam.Preprocessing(interpolation="bicubic"))
+    with pytest.raises(ValueError, match="data sets are squashed with 'bilinear'"):
+        evaluate(params.replace(card=bicubic), dataset)
     flat = jaxcam.from_functions(
         lambda w, images: images, lambda w, x: x.mean((1, 2)) @ w, variables=jnp.ones((3, 7)), card=params.card
     )

@@ -14,10 +14,9 @@ import jaxcam
 from jaxcam.batches import batches
 from jaxcam.checkpoints import describe, load
 from jaxcam.datasets import folder
-from jaxcam.geometry import resize
 from jaxcam.recipes import Recipe
 from jaxcam.training import loop, run_folder, run_step, start, train, train_step
-from jaxcam.training.augmentation import augment, random_crop
+from jaxcam.training.augmentation import augment
 from jaxcam.training.loop import initial_params, split
 from jaxcam.training.optimization import make_optimizer, schedule
 
@@ -168,6 +167,14 @@ def test_fine_tuning_keeps_what_fits(squares, trained):
     assert wider.card.classes[-1] == "yellow"
 
 
+def test_a_checkpoint_that_resizes_otherwise_is_not_fine_tuned(squares, trained, tmp_path):
+    params = trained[1]
+    plain = dataclasses.replace(params.card, preprocessing=jaxcam.Preprocessing(antialias=False))
+    jaxcam.save(params.replace(card=plain), tmp_path / "plain")
+    with pytest.raises(ValueError, match="data sets are squashed with 'bilinear'"):
+        initial_params(squares, RECIPE, tmp_path / "plain")
+
+
 def test_split_is_even_and_exact(squares):
     training, held_out = split(squares, 0.2)
     assert (len(training), len(held_out)) == (480, 120)
@@ -251,28 +258,6 @@ def test_schedule_warms_up_and_ends_at_zero():
     assert [float(rate(step)) for step in (0, 10, 20)] == pytest.approx([0, 0.2, 0.4])
     assert float(rate(60)) == pytest.approx(0.2)
     assert float(rate(100)) == pytest.approx(0, abs=1e-8)
-
-
-def test_crop_of_everything_is_a_resize(squares):
-    image = jax.random.uniform(jax.random.key(1), (12, 10, 3))
-    crop = random_crop(jax.random.key(0), image, size=8, area=1.0, flip=False)
-    np.testing.assert_allclose(crop, resize(image, (8, 8), axis=0, antialias=True), atol=1e-5)
-
-
-def test_crops_are_rectangles_of_the_image_half_of_them_mirrored():
-    ramp = jnp.stack(jnp.meshgrid(jnp.arange(32.0), jnp.arange(32.0)), -1)  # channel 0: x, channel 1: y
-    crops = np.asarray(augment(jax.random.key(0), jnp.tile(ramp[None], (200, 1, 1, 1)), size=8, area=0.25, flip=True))
-    inner = crops[:, 1:-1, 1:-1]
-    x_steps, y_steps = np.diff(inner[..., 0], axis=2), np.diff(inner[..., 1], axis=1)
-    slopes = np.abs(x_steps).mean((1, 2))
-    assert (np.ptp(x_steps, axis=(1, 2)) < 0.1 * slopes).all()  # even, as far as antialiasing is
-    shares = slopes * y_steps.mean((1, 2)) * 64 / 1024
-    assert 0.2 < shares.min() < 0.35
-    assert shares.max() <= 1.001
-    assert 0.4 < (x_steps.mean((1, 2)) < 0).mean() < 0.6
-    assert (y_steps > 0).all()
-    assert crops.min() >= -1e-4
-    assert crops.max() <= 31 + 1e-4
 
 
 @pytest.mark.parametrize(
