@@ -17,14 +17,16 @@ __version__ = version("jaxcam")
 # Public names by module. They are imported when first asked for, so that `import jaxcam` and the command start fast.
 _PUBLIC = {
     "jaxcam.box_rules": ("boxes",),
+    "jaxcam.card": ("Card", "Preprocessing"),
     "jaxcam.checkpoints": ("describe", "load", "save"),
     "jaxcam.evaluation": ("evaluate",),
     "jaxcam.explanation": ("Explanation", "explain"),
     "jaxcam.forward": ("features", "logits"),
     "jaxcam.methods.activation": ("cam", "cam_from_features"),
     "jaxcam.methods.scaling": ("normalize",),
-    "jaxcam.params": ("Card", "Params", "Preprocessing", "from_functions", "init"),
+    "jaxcam.params": ("Params", "from_functions", "init"),
     "jaxcam.report.heatmaps": ("overlay",),
+    "jaxcam.weights.importing": ("import_weights",),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -10,9 +10,9 @@ from absl import flags
 from jaxtyping import Bool, Int32, UInt8
 from tqdm import tqdm
 
+from jaxcam.card import Card
 from jaxcam.datasets import Dataset
 from jaxcam.image_files import read_image, resize_image
-from jaxcam.params import Card
 
 THREADS = 4
 

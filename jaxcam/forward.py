@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, Pixels
+from jaxcam.card import Preprocessing
 from jaxcam.geometry import resize
-from jaxcam.params import Params, Preprocessing
+from jaxcam.params import Params
 
 ImageSize = str | tuple[int, ...] | None
 

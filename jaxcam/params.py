@@ -8,68 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from jaxcam.geometry import METHODS
+from jaxcam.card import Card
 from jaxcam.networks import NETWORKS, Classifier, Functions
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image in [0, 1] becomes the network's input: resized, then (scale * image - mean) / std.
-
-    Attributes:
-        interpolation: "bilinear", "bicubic" or "catmull_rom" (see `jaxcam.geometry.resize_matrix`).
-        antialias: filter when shrinking, as Pillow does.
-        scale: 1 for networks fed [0, 1], 255 for Caffe's.
-        mean: one value a channel, in the network's channel order; one value serves all.
-        std: likewise.
-        channel_order: "RGB" or "BGR".
-
-    >>> Preprocessing(scale=255.0, mean=(104.0, 117.0, 123.0), std=(1.0,), channel_order="BGR").scale  # Caffe's
-    255.0
-    """
-
-    interpolation: str = "bilinear"
-    antialias: bool = True
-    scale: float = 1.0
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    channel_order: str = "RGB"
-
-    def __post_init__(self):
-        if self.interpolation not in METHODS:
-            raise ValueError(f"interpolation: got {self.interpolation!r}; use one of {', '.join(METHODS)}")
-        if self.channel_order not in ("RGB", "BGR"):
-            raise ValueError(f"channel_order: got {self.channel_order!r}; use RGB or BGR")
-
-
-@dataclass(frozen=True)
-class Card:
-    """What changes the computation or its reading, and nothing else.
-
-    Attributes:
-        classes: a readable name a class, in the order of the logits.
-        class_ids: their WordNet ids, or empty.
-        image_size: (height, width) that images are squashed to; its length is the spatial rank.
-        channels: channels of an image.
-        preprocessing: see `Preprocessing`.
-        threshold: share of a map's maximum above which a cell belongs to the box.
-
-    >>> Card(classes=("cat", "dog"), image_size=(64, 64)).threshold
-    0.2
-    """
-
-    classes: tuple[str, ...] = ()
-    class_ids: tuple[str, ...] = ()
-    image_size: tuple[int, ...] = (224, 224)
-    channels: int = 3
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    threshold: float = 0.2
-
-    def __post_init__(self):
-        if self.class_ids and len(self.class_ids) != len(self.classes):
-            raise ValueError(f"class_ids: got {len(self.class_ids)} for {len(self.classes)} classes; give one a class")
-        if not self.image_size or min(self.image_size) < 1:
-            raise ValueError(f"image_size: got {self.image_size}; give lengths of at least 1")
 
 
 @jax.tree_util.register_dataclass
@@ -107,7 +47,8 @@ def init(
         network: a name of `jaxcam.networks.NETWORKS`, or a `Classifier`.
         key: a `jax.random.key`.
         num_classes: number of classes c; by default as many as the card names.
-        card: how images are fed and classes named; by default ImageNet's means at 224x224 and "class 0", "class 1"...
+        card: how images are fed and classes named; by default as the table of networks says (for a `Classifier`,
+            ImageNet's means at 224x224), and "class 0", "class 1"...
         options: of the named network, such as `width=32` or `stem="small"` of a ResNet.
 
     Returns:
@@ -134,7 +75,9 @@ def init(
     total = module.head.num_classes
     if total < 1 or num_classes not in (None, total):
         raise ValueError(f"num_classes: got {num_classes} for a network of {total}; give at least 1, the same to both")
-    card = Card(classes=tuple(f"class {index}" for index in range(total))) if card is None else card
+    if card is None:
+        names = tuple(f"class {index}" for index in range(total))
+        card = default_card(network, names) if isinstance(network, str) else Card(names)
     if len(card.classes) != total:
         raise ValueError(f"num_classes: the network has {total}, the card names {len(card.classes)}; make them equal")
     fresh = jax.jit(module.init, compiler_options={"xla_backend_optimization_level": 0})
@@ -146,9 +89,15 @@ def make_network(name: str, num_classes: int, **options: Any) -> Classifier:
     if name not in NETWORKS:
         raise ValueError(f"network: got {name!r}; known are {', '.join(sorted(NETWORKS))}")
     try:
-        return NETWORKS[name](num_classes, **options)
+        return NETWORKS[name].build(num_classes, **options)
     except TypeError as error:
         raise ValueError(f"network {name}: got options {options}: {error}") from None
+
+
+def default_card(name: str, classes: tuple[str, ...]) -> Card:
+    """The card of a network of the table, fed as it was designed."""
+    entry = NETWORKS[name]
+    return Card(classes, image_size=(entry.image_size, entry.image_size), preprocessing=entry.preprocessing)
 
 
 def sample_pixels(card: Card) -> Array:

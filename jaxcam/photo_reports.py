@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from jaxcam.card import Card
 from jaxcam.explanation import Explanation, explain
 from jaxcam.geometry import scale_boxes
 from jaxcam.image_files import read_image, read_size
-from jaxcam.params import Card, Params
+from jaxcam.params import Params
 from jaxcam.report.sheet import draw_sheet, save_sheet
 from jaxcam.whole_files import whole_file
 

@@ -26,7 +26,8 @@ hypothesis.settings.load_profile("jaxcam")
 @pytest.fixture(scope="session")
 def tiny_params():
     """ResNet-10 of width 8 for 5 classes and 32x32 images, with random weights, biases and statistics."""
-    from jaxcam.params import Card, Params, make_network
+    from jaxcam.card import Card
+    from jaxcam.params import Params, make_network
     from tests.reference.weights import random_variables
 
     card = Card(classes=("ant", "bee", "cat", "dog", "elk"), image_size=(32, 32))

@@ -19,10 +19,10 @@ PACKAGE = ROOT / "jaxcam"
 
 # A module imports from its own layer or from lower ones. Each is a file of jaxcam/ or a folder of it.
 LAYERS = (
-    {"arrays", "geometry", "recipes", "whole_files"},
+    {"arrays", "card", "class_names", "geometry", "recipes", "whole_files"},
     {"networks", "box_rules", "metrics", "datasets", "image_files"},
     {"params", "checkpoints", "forward", "batches"},
-    {"methods", "report"},
+    {"methods", "report", "weights"},
     {"explanation", "photo_reports", "evaluation", "training"},
     {"cli"},
     {"__init__", "__main__"},

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from jaxcam.card import Card
 from jaxcam.networks import NETWORKS, Classifier, LinearHead, ResNet
-from jaxcam.params import Card, make_network
+from jaxcam.params import make_network
 from tests.reference.resnet import ResNet as PlainResNet
 from tests.reference.resnet import convolve, head
 from tests.reference.weights import random_variables

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jaxcam.params import Card, Preprocessing
+from jaxcam.card import Card, Preprocessing
 from jaxcam.whole_files import whole_file
 
 FORMAT = 1

@@ -11,10 +11,11 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from jaxcam.card import Card
 from jaxcam.checkpoints.card_file import card_from_json, read_card_file, write_card_file
 from jaxcam.checkpoints.hashes import check_hashes, file_hashes, leaf_differences, leaf_hashes
 from jaxcam.networks import NETWORKS, Classifier
-from jaxcam.params import Card, Params, make_network, sample_pixels
+from jaxcam.params import Params, make_network, sample_pixels
 
 # Bundled checkpoints lie inside an installed package, and beside it in a clone.
 PACKAGE = Path(__file__).parent.parent
@@ -188,8 +189,8 @@ def _network_record(network):
     if "num_classes" not in given:
         return {}
     matches = []
-    for name, build in NETWORKS.items():
-        usual = _fields(build(given["num_classes"]))
+    for name, entry in NETWORKS.items():
+        usual = _fields(entry.build(given["num_classes"]))
         options = {key: value for key, value in given.items() if key not in usual or value != usual[key]}
         try:
             if make_network(name, given["num_classes"], **options) == network:

@@ -13,12 +13,13 @@ from tqdm import tqdm
 from jaxcam.arrays import Boxes, Features, Labels, Maps, type_of_array
 from jaxcam.batches import Batch, batches
 from jaxcam.box_rules import boxes
+from jaxcam.card import Card
 from jaxcam.datasets import Dataset
 from jaxcam.forward import forward, kernel_of
 from jaxcam.geometry import resize
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.metrics import LocalizationCounts, localization_counts, localized
-from jaxcam.params import Card, Params
+from jaxcam.params import Params
 
 RULE = "paper"
 SHARES = tuple(percent / 100 for percent in range(1, 101))  # sides of the centred boxes, the last the whole image

@@ -1,9 +1,10 @@
 """What fits together: a network, its card, a data set and a threshold."""
 
 from jaxcam.batches import check_squash
+from jaxcam.card import Card
 from jaxcam.datasets import Dataset
 from jaxcam.forward import kernel_of
-from jaxcam.params import Card, Params
+from jaxcam.params import Params
 
 
 def check_classes(card: Card, dataset: Dataset) -> None:

@@ -7,11 +7,12 @@ from functools import partial
 
 import numpy as np
 
+from jaxcam.card import Card
 from jaxcam.checkpoints import write_card
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation._steps import sweep, total_over
 from jaxcam.evaluation.inputs import check_classes, check_network, check_threshold
-from jaxcam.params import Card, Params
+from jaxcam.params import Params
 from jaxcam.report.table import Thresholds
 
 THRESHOLDS = tuple(percent / 100 for percent in range(5, 96))

@@ -4,45 +4,42 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Features, Kernel, Logits, Pixels, type_of_array
 
-POOLS: dict[str, Callable] = {"mean": jnp.mean, "max": jnp.max}
 
+class Backbone(nn.Module):
+    """A chain of named stages: a family fills in `stages` and `run`.
 
-class LinearHead(nn.Module):
-    """Global pooling, dropout and one linear layer: the head of the GAP (mean) and GMP (max) networks."""
+    Called as `backbone(x, since, upto, train)`, it runs the stages after `since` (None: from the image) through `upto`
+    (inclusive; None: the last one). As the module is compact, parts keep their names, and so their weights, whichever
+    of them run.
+    """
 
-    num_classes: int
-    pool: str = "mean"
-    dropout: float = 0.0
+    stages = ()
 
-    def setup(self):
-        self.classifier = nn.Dense(self.num_classes)
-        self.drop = nn.Dropout(self.dropout)
+    @nn.compact
+    def __call__(self, x, since: str | None = None, upto: str | None = None, train: bool = False):
+        first = 0 if since is None else self.stages.index(since) + 1
+        last = len(self.stages) if upto is None else self.stages.index(upto) + 1
+        for name in self.stages[first:last]:
+            x = self.run(name, x, train)
+        return x
 
-    def __call__(self, features: Features, train: bool = False) -> Logits:
-        if self.pool not in POOLS:
-            raise ValueError(f"pool: got {self.pool!r}; use one of {', '.join(POOLS)}")
-        pooled = POOLS[self.pool](features, axis=tuple(range(1, features.ndim - 1)))
-        return self.classifier(self.drop(pooled, deterministic=not train))
-
-    def kernel(self) -> Kernel:
-        return self.classifier.variables["params"]["kernel"]
+    def run(self, name: str, x, train: bool):
+        """The output of one stage."""
+        raise NotImplementedError
 
 
 class Classifier(nn.Module):
     """A backbone and a head.
 
-    The backbone has `stages`, the names of its parts in order, and is called as `backbone(x, since, upto, train)`: it
-    runs the stages after `since` (None: from the image) through `upto` (inclusive).
-
     Attributes:
-        backbone: images -> features.
-        head: features -> logits; its `kernel()`, where it has one, is what class maps are made of.
+        backbone: images -> features; see `Backbone`.
+        head: features -> logits; its `kernel()`, where it has one, is what class maps are made of. It may have `stages`
+            too, and then takes `since` and `upto` as a backbone does.
     """
 
     backbone: nn.Module
@@ -52,15 +49,25 @@ class Classifier(nn.Module):
         features = self.features(images, train=train)
         return features, self.logits(features, train=train)
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of the stages, first those of the backbone."""
+        return (*self.backbone.stages, *getattr(self.head, "stages", ()))
+
     def features(self, images: Pixels, upto: str | None = None, train: bool = False) -> Float[Array, "..."]:
-        """The output of stage `upto` (inclusive; default: the last stage)."""
-        return self.backbone(images, None, self._stage(upto), train)
+        """The output of stage `upto` (inclusive; default: the backbone's last)."""
+        stage = self._stage(upto)
+        if stage in self.backbone.stages:
+            return self.backbone(images, None, stage, train)
+        return self.head(self.backbone(images, train=train), train, upto=stage)
 
     def logits(self, features: Float[type_of_array, "..."], since: str | None = None, train: bool = False) -> Logits:
-        """Everything after stage `since` (default: the last stage, so the head alone)."""
+        """Everything after stage `since` (default: the backbone's last, so the head alone)."""
         stage = self._stage(since)
+        if stage not in self.backbone.stages:
+            return self.head(features, train, since=stage)
         if stage != self.backbone.stages[-1]:
-            features = self.backbone(features, stage, self.backbone.stages[-1], train)
+            features = self.backbone(features, stage, train=train)
         return self.head(features, train)
 
     def kernel(self) -> Kernel | None:
@@ -68,11 +75,10 @@ class Classifier(nn.Module):
         return self.head.kernel() if hasattr(self.head, "kernel") else None
 
     def _stage(self, name: str | None) -> str:
-        stages = self.backbone.stages
         if name is None:
-            return stages[-1]
-        if name not in stages:
-            raise ValueError(f"stage: got {name!r}; this network has {', '.join(stages)}")
+            return self.backbone.stages[-1]
+        if name not in self.stages:
+            raise ValueError(f"stage: got {name!r}; this network has {', '.join(self.stages)}")
         return name
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from flax import linen as nn
 
-from jaxcam.networks.classifier import Classifier, LinearHead
+from jaxcam.networks.classifier import Backbone, Classifier
+from jaxcam.networks.heads import LinearHead
 
 convolution = partial(nn.Conv, use_bias=False, kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"))
 batch_norm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
@@ -64,7 +65,7 @@ class Bottleneck(nn.Module):
 BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """The backbone: a stem and four stages of residual blocks.
 
     Attributes:
@@ -93,13 +94,8 @@ class ResNet(nn.Module):
                 raise ValueError(f"{name}: got {getattr(self, name)}; give one number for each of the 4 stages")
         super().__post_init__()
 
-    @nn.compact
-    def __call__(self, x, since: str | None = None, upto: str = "layer4", train: bool = False):
-        # In a compact module the parts keep their names, and so their weights, whichever of them run.
-        first = 0 if since is None else self.stages.index(since) + 1
-        for index in range(first, self.stages.index(upto) + 1):
-            x = self._stem(x, train) if index == 0 else self._stage(x, index - 1, train)
-        return x
+    def run(self, name, x, train):
+        return self._stem(x, train) if name == "stem" else self._stage(x, self.stages.index(name) - 1, train)
 
     def _stem(self, x, train):
         kernel, stride, pool = STEMS[self.stem]

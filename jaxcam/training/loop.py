@@ -14,11 +14,12 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcam.batches import Batch, batches, check_squash
+from jaxcam.card import Card
 from jaxcam.checkpoints import load
 from jaxcam.datasets import Dataset
 from jaxcam.forward import forward
 from jaxcam.networks import Classifier
-from jaxcam.params import Card, Params, init
+from jaxcam.params import Params, init
 from jaxcam.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
 from jaxcam.training.step import TrainState, run_step, start

@@ -9,9 +9,10 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from jaxcam.batches import Batch
+from jaxcam.card import Card
 from jaxcam.forward import normalize_channels
 from jaxcam.networks import Classifier
-from jaxcam.params import Card, Params
+from jaxcam.params import Params
 from jaxcam.recipes import Recipe
 from jaxcam.training.augmentation import augment
 from jaxcam.training.optimization import make_optimizer, schedule

@@ -1,0 +1,89 @@
+"""Layers that several families share, with torch's and Caffe's geometry: explicit padding, ceiling, adaptive means."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from jaxcam.arrays import Features
+
+# He initialization by the fan-out, which torchvision gives its convolutions.
+kernel_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias and BatchNorm: parameters `conv` and `bn`.
+
+    Attributes:
+        features: output channels.
+        kernel: (height, width) of the window, or the side of a square one.
+        stride: of the window.
+        groups: of channels that are convolved apart.
+        padding: zeros on each side of (y, x); by default half of the window.
+        epsilon: of BatchNorm.
+    """
+
+    features: int
+    kernel: int | tuple[int, int] = 3
+    stride: int = 1
+    groups: int = 1
+    padding: tuple[int, int] | None = None
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: Features, train: bool) -> Features:
+        window = (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
+        padding = tuple(side // 2 for side in window) if self.padding is None else self.padding
+        x = nn.Conv(
+            self.features,
+            window,
+            self.stride,
+            padding=[(size, size) for size in padding],
+            feature_group_count=self.groups,
+            use_bias=False,
+            kernel_init=kernel_init,
+            name="conv",
+        )(x)
+        return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=self.epsilon, name="bn")(x)
+
+
+def max_pool(x: Features, window: int, stride: int, *, padding: int = 0, ceil: bool = False) -> Features:
+    """The maximum of square windows; `ceil` counts an incomplete last one too, as Caffe and torch's ceil_mode do."""
+    sides = [(padding, padding + (_extra(n, window, stride, padding) if ceil else 0)) for n in x.shape[1:-1]]
+    if stride > 1:
+        return nn.max_pool(x, (window,) * len(sides), (stride,) * len(sides), padding=sides)
+    # A square's maximum is that of its rows' maxima, and slices are faster than reduce_window where none is skipped.
+    x = jnp.pad(x, [(0, 0), *sides, (0, 0)], constant_values=-jnp.inf)
+    for axis in range(1, x.ndim - 1):
+        count = x.shape[axis] - window + 1
+        slices = [jax.lax.slice_in_dim(x, start, start + count, axis=axis) for start in range(window)]
+        x = jnp.stack(slices).max(0)
+    return x
+
+
+def adaptive_mean(x: Features, grid: tuple[int, int]) -> Float[Array, "b y x k"]:
+    """Means of windows that cover the cells evenly, as torch's adaptive average pooling; the cells for equal sizes."""
+    for axis, target in enumerate(grid, start=1):
+        if x.shape[axis] != target:
+            x = jnp.moveaxis(jnp.tensordot(x, _adaptive_matrix(x.shape[axis], target), (axis, 1)), -1, axis)
+    return x
+
+
+def _adaptive_matrix(source, target):
+    """Row i averages the cells from floor(i * source / target) to ceil((i + 1) * source / target)."""
+    matrix = np.zeros((target, source), np.float32)
+    for index in range(target):
+        start, stop = index * source // target, math.ceil((index + 1) * source / target)
+        matrix[index, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+def _extra(length, window, stride, padding):
+    """Cells to add behind an axis so that the last window, which must begin before the far padding, is whole."""
+    count = -(-(length + 2 * padding - window) // stride) + 1
+    if (count - 1) * stride >= length + padding:
+        count -= 1
+    return max((count - 1) * stride + window - length - 2 * padding, 0)

@@ -1,0 +1,5 @@
+"""Caffe's weights, by network."""
+
+from jaxcam.weights.rules import Table
+
+CAFFE: dict[str, Table] = {}

@@ -1,0 +1,5 @@
+"""timm's state dicts, by network."""
+
+from jaxcam.weights.rules import Table
+
+TIMM: dict[str, Table] = {}

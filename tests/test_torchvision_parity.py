@@ -1,0 +1,50 @@
+"""Networks of torchvision with random weights, saved by torch and imported: the same logits and last features."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxcam
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch, and --no-deps torchvision")
+networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")
+
+# Network -> the module of torchvision's that gives the last feature map, and what is to be done to its output.
+FEATURES = {
+    "resnet18": ("layer4", None),
+    "resnet34": ("layer4", None),
+    "resnet50": ("layer4", None),
+}
+# The smallest of each family, for `make test`.
+SMALLEST = {"resnet18"}
+BUILDERS = {}  # where torchvision's builder has another name
+OPTIONS = {}  # what torchvision's builder is to be told
+
+
+def cases():
+    return [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.slow) for name in FEATURES]
+
+
+@pytest.mark.parametrize("name", cases())
+def test_equals_torchvision(name, tmp_path):
+    model = networks.random_model(BUILDERS.get(name, name), **OPTIONS.get(name, {}))
+    networks.save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    params, report = jaxcam.import_weights(tmp_path / "weights.safetensors", name)
+    assert report["fresh"] == []
+    size = params.card.image_size
+    for height, width in (size,) if name.startswith("vit") else (size, (size[0] - 61, size[1] + 38)):
+        check(params, model, *FEATURES[name], (height, width))
+
+
+def check(params, model, module, change, size):
+    pixels = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
+    kept = []
+    hook = model.get_submodule(module).register_forward_hook(lambda _module, _input, output: kept.append(output))
+    with torch.no_grad():
+        expected = model(torch.from_numpy(pixels)).numpy()
+    hook.remove()
+    features = kept[0] if change is None else change(kept[0])
+    features = features.numpy().transpose(0, 2, 3, 1) if features.ndim == 4 else features.numpy()
+    ours = jax.jit(params.network.apply)(params.variables, pixels.transpose(0, 2, 3, 1))
+    for got, wanted in zip(ours, (features, expected), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
