@@ -23,7 +23,7 @@ LAYERS = (
     {"networks", "box_rules", "metrics", "datasets", "image_files"},
     {"params", "checkpoints", "forward", "batches"},
     {"methods", "report", "weights"},
-    {"explanation", "photo_reports", "evaluation", "training"},
+    {"explanation", "network_table", "photo_reports", "evaluation", "training"},
     {"cli"},
     {"__init__", "__main__"},
 )
