@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 MARK ?= not slow
+TORCH ?= torch==2.13.0
 PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 8 --dist loadfile
 
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
@@ -17,13 +18,19 @@ demo: $(VENV)/.with-core
 test: $(VENV)/.with-test
 	$(PYTEST) -m "$(MARK)"
 
-test-all: test
-	$(PYTEST) -m slow
+# The slow tests compare with torchvision and timm, whose own requirements their networks do not need.
+test-all: $(VENV)/.with-torch
+	$(PYTEST)
 
 lint: $(VENV)/.with-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+$(VENV)/.with-torch: $(VENV)/.with-test
+	$(PIP) --editable '.[hub]' $(TORCH)
+	$(PIP) --no-deps torchvision timm
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist out
