@@ -1,6 +1,7 @@
 """Layers that several families share, with torch's and Caffe's geometry: explicit padding, ceiling, adaptive means."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ class ConvNorm(nn.Module):
         groups: of channels that are convolved apart.
         padding: zeros on each side of (y, x); by default half of the window.
         epsilon: of BatchNorm.
+        momentum: of BatchNorm: the share of the running statistics that a batch leaves as it is.
     """
 
     features: int
@@ -32,6 +34,7 @@ class ConvNorm(nn.Module):
     groups: int = 1
     padding: tuple[int, int] | None = None
     epsilon: float = 1e-5
+    momentum: float = 0.9
 
     @nn.compact
     def __call__(self, x: Features, train: bool) -> Features:
@@ -47,7 +50,34 @@ class ConvNorm(nn.Module):
             kernel_init=kernel_init,
             name="conv",
         )(x)
-        return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=self.epsilon, name="bn")(x)
+        return nn.BatchNorm(not train, momentum=self.momentum, epsilon=self.epsilon, name="bn")(x)
+
+
+class SqueezeExcitation(nn.Module):
+    """Channels weighed by gates that two layers make of all their means (Hu et al., "Squeeze-and-Excitation Networks",
+    CVPR 2018, arXiv 1709.01507): parameters `reduce`, `expand`.
+
+    Attributes:
+        hidden: channels between the two layers.
+        activation: between the two layers.
+        gate: after them.
+    """
+
+    hidden: int
+    activation: Callable = nn.relu
+    gate: Callable = nn.sigmoid
+
+    @nn.compact
+    def __call__(self, x: Features) -> Features:
+        y = x.mean(tuple(range(1, x.ndim - 1)), keepdims=True)
+        y = self.activation(nn.Dense(self.hidden, kernel_init=kernel_init, name="reduce")(y))
+        return x * self.gate(nn.Dense(x.shape[-1], kernel_init=kernel_init, name="expand")(y))
+
+
+def rounded_channels(channels: float, divisor: int = 8) -> int:
+    """The nearest multiple of `divisor`, or the next one where that would take more than a tenth of the channels."""
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * channels else nearest
 
 
 def max_pool(x: Features, window: int, stride: int, *, padding: int = 0, ceil: bool = False) -> Features:
