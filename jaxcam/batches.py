@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from jaxcam.card import Card
 from jaxcam.datasets import Dataset
-from jaxcam.image_files import read_image, resize_image
+from jaxcam.image_files import RESAMPLING, read_image, resize_image
 
 THREADS = 4
 
@@ -40,6 +40,7 @@ def batches(
     *,
     batch_size: int,
     image_size: tuple[int, ...],
+    interpolation: str = "bilinear",
     shuffle_seed: int | None = None,
     start: int = 0,
     cache: bool = False,
@@ -49,7 +50,8 @@ def batches(
     Args:
         dataset: which files.
         batch_size: rows of every batch; the last one of an ordered pass is padded and masked.
-        image_size: (height, width) that images are squashed to, in pixels (bilinear, antialiased).
+        image_size: (height, width) that images are squashed to, in pixels, antialiased.
+        interpolation: "bilinear" or "catmull_rom"; see `jaxcam.image_files.resize_image`.
         shuffle_seed: None for one ordered pass; a seed for an endless stream, shuffled anew each epoch. The order
             depends on the seed alone.
         start: number of batches to skip, without reading them.
@@ -73,7 +75,8 @@ def batches(
         raise ValueError(f"batch_size: got {batch_size}; give at least 1")
     if not flags.FLAGS.is_parsed():  # Grain reads absl flags, which only absl's own main parses
         flags.FLAGS.mark_as_parsed()
-    source = _decode_all(dataset, image_size) if cache else _Files(dataset, image_size)
+    files = _Files(dataset, image_size, interpolation)
+    source = _decode_all(files) if cache else files
     order = grain.MapDataset.range(len(dataset))
     if shuffle_seed is not None:
         order = order.shuffle(seed=shuffle_seed).repeat()
@@ -90,23 +93,24 @@ def batches(
 def check_squash(card: Card) -> None:
     """Refuse a card whose network expects images resized in another way than `batches` squashes them."""
     how = card.preprocessing
-    if (how.interpolation, how.antialias) != ("bilinear", True):
+    if how.interpolation not in RESAMPLING or not how.antialias:
         raise ValueError(
             f"card: got {how.interpolation!r} interpolation with antialias={how.antialias}; "
-            "data sets are squashed with 'bilinear' and antialias=True"
+            f"data sets are squashed with {' or '.join(map(repr, RESAMPLING))} and antialias=True"
         )
 
 
 class _Files:
     """Reads an example of a data set from its file."""
 
-    def __init__(self, dataset, image_size):
-        self.dataset, self.image_size = dataset, image_size
+    def __init__(self, dataset, image_size, interpolation):
+        self.dataset, self.image_size, self.interpolation = dataset, image_size, interpolation
 
     def read(self, index):
         example = self.dataset[int(index)]
         image = read_image(example.path)
-        return resize_image(image, self.image_size), example.label, index, image.shape[:2]
+        resized = resize_image(image, self.image_size, interpolation=self.interpolation)
+        return resized, example.label, index, image.shape[:2]
 
 
 class _Decoded:
@@ -119,15 +123,15 @@ class _Decoded:
         return self.images[index], self.labels[index], index, self.sizes[index]
 
 
-def _decode_all(dataset, image_size):
-    files = _Files(dataset, image_size)
+def _decode_all(files):
+    count = len(files.dataset)
     decoded = _Decoded(
-        np.empty((len(dataset), *image_size, 3), np.uint8),
-        np.empty(len(dataset), np.int32),
-        np.empty((len(dataset), 2), np.int32),
+        np.empty((count, *files.image_size, 3), np.uint8),
+        np.empty(count, np.int32),
+        np.empty((count, 2), np.int32),
     )
     with ThreadPoolExecutor(THREADS) as pool:
-        progress = tqdm(pool.map(files.read, range(len(dataset))), "decoding", len(dataset), unit=" images")
+        progress = tqdm(pool.map(files.read, range(count)), "decoding", count, unit=" images")
         for image, label, index, size in progress:
             decoded.images[index], decoded.labels[index], decoded.sizes[index] = image, label, size
     return decoded

@@ -14,6 +14,9 @@ Source = Path | str | bytes
 # Where Pillow refuses too (179 megapixels): a small file that claims more is taken for a decompression bomb.
 MAX_PIXELS = 2 * 89_478_485
 
+# Our name of an interpolation -> Pillow's.
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "catmull_rom": Image.Resampling.BICUBIC}
+
 # EXIF orientation -> (swap the axes, then reverse the rows, then reverse the columns).
 ORIENTATIONS = {
     2: (False, False, True),
@@ -94,18 +97,19 @@ def read_size(source: Source, *, orient: bool = False) -> tuple[int, int]:
     return (width, height) if swapped else (height, width)
 
 
-def resize_image(image: Photos, size: tuple[int, int]) -> Photos:
-    """An image at another size: bilinear, antialiased when shrinking (Pillow's).
+def resize_image(image: Photos, size: tuple[int, int], *, interpolation: str = "bilinear") -> Photos:
+    """An image at another size, antialiased when shrinking, by Pillow.
 
     Args:
         image: uint8 (h, w, 3).
         size: (height, width) wanted, in pixels.
+        interpolation: "bilinear", or "catmull_rom" (a = -0.5, what Pillow calls bicubic).
 
     Returns:
         uint8 (height, width, 3); the image itself where it has that size already.
 
     Raises:
-        ValueError: for another type or shape, or a size below 1.
+        ValueError: for another type or shape, a size below 1, or an unknown interpolation.
 
     >>> resize_image(np.full((4, 6, 3), 7, np.uint8), (2, 3)).tolist()[0]
     [[7, 7, 7], [7, 7, 7], [7, 7, 7]]
@@ -115,9 +119,11 @@ def resize_image(image: Photos, size: tuple[int, int]) -> Photos:
     height, width = size
     if height < 1 or width < 1:
         raise ValueError(f"size: got ({height}, {width}); give a height and a width of at least 1")
+    if interpolation not in RESAMPLING:
+        raise ValueError(f"interpolation: got {interpolation!r}; use one of {', '.join(RESAMPLING)}")
     if image.shape[:2] == (height, width):
         return image
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    return np.array(Image.fromarray(image).resize((width, height), RESAMPLING[interpolation]))
 
 
 def _decode_jpeg(data: bytes, max_side: int | None) -> Photos | None:

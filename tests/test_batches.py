@@ -129,6 +129,7 @@ def test_an_empty_data_set():
 
 def test_a_card_that_resizes_otherwise_is_refused():
     check_squash(Card())
+    check_squash(Card(preprocessing=Preprocessing(interpolation="catmull_rom")))
     for how in (Preprocessing(interpolation="bicubic"), Preprocessing(antialias=False)):
-        with pytest.raises(ValueError, match="data sets are squashed with 'bilinear' and antialias=True"):
+        with pytest.raises(ValueError, match="squashed with 'bilinear' or 'catmull_rom' and antialias=True"):
             check_squash(Card(preprocessing=how))

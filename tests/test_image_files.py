@@ -277,11 +277,12 @@ def test_many_threads_read_the_same():
 
 
 @pytest.mark.parametrize("size", [(20, 20), (61, 33), (120, 200), (1, 1), (60, 7)])
-def test_resize_image_is_the_antialiased_matrix(size):
-    rows = resize_matrix(60, size[0], antialias=True)
-    columns = resize_matrix(90, size[1], antialias=True)
-    expected = np.einsum("yh,hwc,xw->yxc", rows, PHOTO.astype(np.float64), columns)
-    image = resize_image(PHOTO, size)
+@pytest.mark.parametrize("interpolation", ["bilinear", "catmull_rom"])
+def test_resize_image_is_the_antialiased_matrix(size, interpolation):
+    rows = resize_matrix(60, size[0], interpolation, antialias=True)
+    columns = resize_matrix(90, size[1], interpolation, antialias=True)
+    expected = np.einsum("yh,hwc,xw->yxc", rows, PHOTO.astype(np.float64), columns).clip(0, 255)
+    image = resize_image(PHOTO, size, interpolation=interpolation)
     assert image.dtype == np.uint8
     assert np.abs(image - expected).max() <= 1.51  # Pillow rounds after each of its two passes
     assert resize_image(PHOTO, (60, 90)) is PHOTO
@@ -294,5 +295,7 @@ def test_resize_image_errors():
     for size in ((0, 5), (5, -1)):
         with pytest.raises(ValueError, match="at least 1"):
             resize_image(PHOTO, size)
+    with pytest.raises(ValueError, match="interpolation: got 'bicubic'; use one of bilinear, catmull_rom"):
+        resize_image(PHOTO, (5, 5), interpolation="bicubic")
     with pytest.raises(ValueError, match="max_side: got 0"):
         read_image(encode(PHOTO, "PNG"), max_side=0)

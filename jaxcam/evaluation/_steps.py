@@ -58,7 +58,8 @@ def total_over(
     corners, mask = _ground_truth(dataset)
     total = None
     height, width = card.image_size
-    rows = batches(dataset, batch_size=batch_size, image_size=(height, width))
+    how = card.preprocessing.interpolation
+    rows = batches(dataset, batch_size=batch_size, image_size=(height, width), interpolation=how)
     with tqdm(total=len(dataset), unit=" images", disable=not progress) as bar:
         for batch in rows:
             # Divided here and not on the device, where a compiler's reciprocal may turn 1 into a little less.

@@ -38,8 +38,8 @@ def samples(params: Params, dataset: Dataset, *, count: int = 12, threshold: flo
     check_classes(params.card, dataset)
     check_network(params, localize=True)
     chosen = dataset.spread(count)
-    height, width = params.card.image_size
-    (batch,) = batches(chosen, batch_size=len(chosen), image_size=(height, width))
+    size, how = params.card.image_size, params.card.preprocessing.interpolation
+    (batch,) = batches(chosen, batch_size=len(chosen), image_size=size, interpolation=how)
     seen = [np.asarray(value) for value in _look(params, batch.images, np.float32(threshold))]
     return tuple(_sample(params, example, *values) for example, *values in zip(chosen, batch.sizes, *seen, strict=True))
 

@@ -67,6 +67,7 @@ def train(
                 training,
                 batch_size=recipe.batch_size,
                 image_size=state.card.image_size,
+                interpolation=state.card.preprocessing.interpolation,
                 shuffle_seed=recipe.seed,
                 start=int(state.step),
                 cache=cache,
@@ -133,11 +134,14 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
 
 def accuracy(params: Params, dataset: Dataset, batch_size: int) -> float | None:
     """Share of images whose best class is right; None without images."""
+    if len(dataset) == 0:
+        return None
     right = 0
-    for batch in batches(dataset, batch_size=batch_size, image_size=params.card.image_size) if len(dataset) else ():
+    size, how = params.card.image_size, params.card.preprocessing.interpolation
+    for batch in batches(dataset, batch_size=batch_size, image_size=size, interpolation=how):
         best = np.asarray(forward(params, jnp.asarray(batch.images))[1].argmax(-1))
         right += int(((best == batch.labels) & batch.mask).sum())
-    return round(right / len(dataset), 4) if len(dataset) else None
+    return round(right / len(dataset), 4)
 
 
 def _means(metrics, step):
