@@ -122,6 +122,13 @@ def test_wrong_options(dataset, options, message):
         next(batches(dataset, **{"batch_size": 4, "image_size": SIZE, **options}))
 
 
+def test_interpolation(dataset):
+    (batch,) = batches(dataset, batch_size=11, image_size=SIZE, interpolation="catmull_rom")
+    photo = Image.open(dataset[3].path).resize(SIZE[::-1], Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(batch.images[3], photo)
+    assert not np.array_equal(batch.images[3], squashed(dataset, 3))
+
+
 def test_an_empty_data_set():
     with pytest.raises(ValueError, match="dataset: got no images"):
         batches(Dataset((), ("a",)), batch_size=4, image_size=SIZE)
