@@ -37,7 +37,7 @@ class ConvNorm(nn.Module):
     momentum: float = 0.9
 
     @nn.compact
-    def __call__(self, x: Features, train: bool) -> Features:
+    def __call__(self, x: Features, train: bool) -> Float[Array, "b *_cells _k"]:
         window = (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
         padding = tuple(side // 2 for side in window) if self.padding is None else self.padding
         x = nn.Conv(
@@ -80,7 +80,9 @@ def rounded_channels(channels: float, divisor: int = 8) -> int:
     return nearest + divisor if nearest < 0.9 * channels else nearest
 
 
-def max_pool(x: Features, window: int, stride: int, *, padding: int = 0, ceil: bool = False) -> Features:
+def max_pool(
+    x: Features, window: int, stride: int, *, padding: int = 0, ceil: bool = False
+) -> Float[Array, "b *_cells k"]:
     """The maximum of square windows; `ceil` counts an incomplete last one too, as Caffe and torch's ceil_mode do."""
     sides = [(padding, padding + (_extra(n, window, stride, padding) if ceil else 0)) for n in x.shape[1:-1]]
     if stride > 1:
@@ -92,6 +94,32 @@ def max_pool(x: Features, window: int, stride: int, *, padding: int = 0, ceil: b
         slices = [jax.lax.slice_in_dim(x, start, start + count, axis=axis) for start in range(window)]
         x = jnp.stack(slices).max(0)
     return x
+
+
+def local_response_norm(
+    x: Features, *, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Features:
+    """x / (k + alpha / size * sum of x^2 over the `size` channels around)^beta, as Caffe does; zeros stand outside."""
+    half = size // 2
+    squares = jnp.pad(x * x, [*[(0, 0)] * (x.ndim - 1), (half, half)])
+    total = sum(jax.lax.slice_in_dim(squares, i, i + x.shape[-1], axis=-1) for i in range(size))
+    return x / (k + alpha / size * total) ** beta
+
+
+def cam_convolution(x: Features, channels: int, groups: int, *, bias: float = 0.0) -> Features:
+    """The 3x3 convolution that the GAP networks add, `cam_conv`, initialized as in their authors' release."""
+    if channels % groups or x.shape[-1] % groups:
+        raise ValueError(f"cam_groups: got {groups}; {x.shape[-1]} and {channels} channels are not divisible by it")
+    layer = nn.Conv(
+        channels,
+        (3, 3),
+        padding=1,
+        feature_group_count=groups,
+        kernel_init=nn.initializers.normal(0.01),
+        bias_init=nn.initializers.constant(bias),
+        name="cam_conv",
+    )
+    return layer(x)
 
 
 def adaptive_mean(x: Features, grid: tuple[int, int]) -> Float[Array, "b y x k"]:
