@@ -74,7 +74,7 @@ class SqueezeExcitation(nn.Module):
         return x * self.gate(nn.Dense(x.shape[-1], kernel_init=kernel_init, name="expand")(y))
 
 
-def rounded_channels(channels: float, divisor: int = 8) -> int:
+def rounded_channels(channels: int | float, divisor: int = 8) -> int:
     """The nearest multiple of `divisor`, or the next one where that would take more than a tenth of the channels."""
     nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return nearest + divisor if nearest < 0.9 * channels else nearest
