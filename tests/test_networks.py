@@ -17,15 +17,26 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 CARD = Card(image_size=(64, 48))
 
 # Name, options, and what the NumPy restatement is to be told of them.
+BASIC = {"bottleneck": False, "blocks": (2, 2, 2, 2)}
+DEEP = {"bottleneck": True, "blocks": (3, 4, 6, 3)}
+DEEPER = {"bottleneck": True, "blocks": (3, 4, 23, 3)}
 CASES = {
     "resnet10": ({"stem": "small"}, {"bottleneck": False, "blocks": (1, 1, 1, 1), "stem": "small"}),
     "resnet10-fine": (
         {"stem": "tiny", "strides": [2, 1, 2, 1]},
         {"bottleneck": False, "blocks": (1, 1, 1, 1), "stem": "tiny", "strides": (2, 1, 2, 1)},
     ),
-    "resnet18": ({}, {"bottleneck": False, "blocks": (2, 2, 2, 2)}),
+    "resnet18": ({}, BASIC),
     "resnet34": ({}, {"bottleneck": False, "blocks": (3, 4, 6, 3)}),
-    "resnet50": ({}, {"bottleneck": True, "blocks": (3, 4, 6, 3)}),
+    "resnet50": ({}, DEEP),
+    "resnet50-fine": ({"strides": (1, 2, 2, 1)}, {**DEEP, "strides": (1, 2, 2, 1)}),
+    "resnet101": ({}, DEEPER),
+    "resnet152": ({}, {"bottleneck": True, "blocks": (3, 8, 36, 3)}),
+    "resnext50_32x4d": ({"width": 16}, DEEP),
+    "resnext101_32x8d": ({"width": 8}, DEEPER),
+    "resnext101_64x4d": ({"width": 16}, DEEPER),
+    "wide_resnet50_2": ({}, DEEP),
+    "wide_resnet101_2": ({}, DEEPER),
 }
 
 
@@ -34,7 +45,7 @@ def pixels(seed=0, size=CARD.image_size):
 
 
 def network_of(case, **options):
-    return make_network(case.partition("-")[0], 6, width=4, **CASES[case][0], **options)
+    return make_network(case.partition("-")[0], 6, **{"width": 4, **CASES[case][0], **options})
 
 
 @pytest.mark.parametrize(
@@ -73,8 +84,9 @@ def test_network_can_be_split_after_every_stage(block):
         np.testing.assert_allclose(output, logits, rtol=1e-5, atol=1e-5)
 
 
-def test_every_network_is_compared():
-    assert {case.partition("-")[0] for case in CASES} == set(NETWORKS)
+def test_every_resnet_is_compared():
+    resnets = {name for name, entry in NETWORKS.items() if isinstance(entry.build(2).backbone, ResNet)}
+    assert {case.partition("-")[0] for case in CASES} == resnets
 
 
 def test_max_pooling_has_a_kernel_but_no_mean_identity():
@@ -88,15 +100,17 @@ def test_max_pooling_has_a_kernel_but_no_mean_identity():
     assert np.abs(means - logits).max() > 0.1
 
 
-# torchvision's documented numbers of parameters.
-@pytest.mark.parametrize("name, count", [("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032)])
-def test_number_of_parameters(name, count):
-    network = make_network(name, 1000)
-    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 224, 224, 3)))
-    assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == count
-    features, logits = jax.eval_shape(network.apply, shapes, jnp.zeros((1, 224, 224, 3)))
-    assert features.shape == (1, 7, 7, 512 if name != "resnet50" else 2048)
-    assert logits.shape == (1, 1000)
+@pytest.mark.parametrize("name, channels", [("resnet18", 512), ("resnet50", 2048)])
+def test_stride_of_the_last_stage(name, channels):
+    """Localization wants 14x14 cells where torchvision has 7x7, from the same weights."""
+    images = jnp.zeros((1, 224, 224, 3))
+    usual, fine = make_network(name, 1000), make_network(name, 1000, strides=(1, 2, 2, 1))
+    shapes = jax.eval_shape(usual.init, jax.random.key(0), images)
+    assert jax.eval_shape(fine.init, jax.random.key(0), images) == shapes
+    for network, cells in ((usual, 7), (fine, 14)):
+        features, logits = jax.eval_shape(network.apply, shapes, images)
+        assert features.shape == (1, cells, cells, channels)
+        assert logits.shape == (1, 1000)
 
 
 def test_training_mode():
@@ -143,6 +157,9 @@ def test_equal_networks_are_interchangeable():
         ({"block": "plain"}, "block: got 'plain'; use one of basic, bottleneck"),
         ({"strides": (2, 2, 2)}, r"strides: got \(2, 2, 2\); give one number for each of the 4 stages"),
         ({"blocks": (1, 1, 1, 1, 1)}, r"blocks: got \(1, 1, 1, 1, 1\); give one number for each of the 4 stages"),
+        ({"groups": 2}, "groups: got 2 of width 64 with basic blocks; use block='bottleneck'"),
+        ({"width_per_group": 4}, "groups: got 1 of width 4 with basic blocks; use block='bottleneck'"),
+        ({"block": "bottleneck", "width": 8, "width_per_group": 4}, "width: got 8 for groups of 4; give at least 16"),
         ({"depth": 3}, "network resnet10: got options .*depth"),
     ],
 )
@@ -152,7 +169,7 @@ def test_wrong_option(options, message):
 
 
 def test_unknown_network():
-    with pytest.raises(ValueError, match="network: got 'resnet11'; known are resnet10, resnet18, resnet34, resnet50"):
+    with pytest.raises(ValueError, match=r"network: got 'resnet11'; known are .*resnet10, .*wide_resnet50_2"):
         make_network("resnet11", 6)
 
 

@@ -11,12 +11,32 @@ networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvi
 
 # Network -> the module of torchvision's that gives the last feature map, and what is to be done to its output.
 FEATURES = {
+    "densenet121": ("features", torch.relu),
+    "densenet161": ("features", torch.relu),
+    "densenet169": ("features", torch.relu),
+    "densenet201": ("features", torch.relu),
+    "mobilenet_v2": ("features", None),
+    "mobilenet_v3_small": ("features", None),
+    "mobilenet_v3_large": ("features", None),
     "resnet18": ("layer4", None),
     "resnet34": ("layer4", None),
     "resnet50": ("layer4", None),
+    "resnet101": ("layer4", None),
+    "resnet152": ("layer4", None),
+    "resnext50_32x4d": ("layer4", None),
+    "resnext101_32x8d": ("layer4", None),
+    "resnext101_64x4d": ("layer4", None),
+    "wide_resnet50_2": ("layer4", None),
+    "wide_resnet101_2": ("layer4", None),
+    "shufflenet_v2_x0_5": ("conv5", None),
+    "shufflenet_v2_x1_0": ("conv5", None),
+    "shufflenet_v2_x1_5": ("conv5", None),
+    "shufflenet_v2_x2_0": ("conv5", None),
+    "squeezenet1_0": ("classifier.2", None),
+    "squeezenet1_1": ("classifier.2", None),
 }
 # The smallest of each family, for `make test`.
-SMALLEST = {"resnet18"}
+SMALLEST = {"resnet18", "densenet121", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"}
 BUILDERS = {}  # where torchvision's builder has another name
 OPTIONS = {}  # what torchvision's builder is to be told
 

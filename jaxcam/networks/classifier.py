@@ -18,7 +18,10 @@ class Backbone(nn.Module):
     of them run.
     """
 
-    stages = ()
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of the stages, in order; a class attribute where a family has always the same."""
+        raise NotImplementedError
 
     @nn.compact
     def __call__(self, x, since: str | None = None, upto: str | None = None, train: bool = False):

@@ -7,7 +7,11 @@ STEMS = {"imagenet": (7, 2), "small": (3, 2), "tiny": (3, 1)}
 
 
 def convolve(x, kernel, stride=1):
-    """(b, y, x, k) by (i, j, k, o), zero-padded by half of the kernel."""
+    """(b, y, x, k) by (i, j, k / groups, o), zero-padded by half of the kernel."""
+    groups = x.shape[-1] // kernel.shape[2]
+    if groups > 1:
+        parts = zip(np.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
+        return np.concatenate([convolve(part, own, stride) for part, own in parts], axis=-1)
     half = kernel.shape[0] // 2
     padded = np.pad(np.asarray(x, np.float64), ((0, 0), (half, half), (half, half), (0, 0)))
     windows = sliding_window_view(padded, kernel.shape[:2], axis=(1, 2))[:, ::stride, ::stride]
