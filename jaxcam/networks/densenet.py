@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
-from jaxcam.networks.layers import max_pool
+from jaxcam.networks.layers import max_pool, mean_pool
 
 # As released: He's normal distribution by the fan-in.
 convolution = partial(nn.Conv, use_bias=False, kernel_init=nn.initializers.variance_scaling(2.0, "fan_in", "normal"))
@@ -45,7 +45,7 @@ class Transition(nn.Module):
     def __call__(self, x, train: bool):
         x = nn.BatchNorm(not train, momentum=0.9, epsilon=self.epsilon, name="norm")(x)
         x = convolution(x.shape[-1] // 2, (1, 1), name="conv")(self.activation(x))
-        return nn.avg_pool(x, (2, 2), (2, 2))
+        return mean_pool(x, 2, 2)
 
 
 class DenseNet(Backbone):

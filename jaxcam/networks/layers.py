@@ -74,6 +74,27 @@ class SqueezeExcitation(nn.Module):
         return x * self.gate(nn.Dense(x.shape[-1], kernel_init=kernel_init, name="expand")(y))
 
 
+class StochasticDepth(nn.Module):
+    """Leaves a residual branch out, in training, for some samples (Huang et al., "Deep Networks with Stochastic Depth",
+    ECCV 2016, arXiv 1603.09382); the others' is scaled up, so that its mean stays.
+
+    Attributes:
+        rate: the share of samples without it.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Features, train: bool) -> Features:
+        # One draw a sample is dropout whose mask is the same along all other axes.
+        return nn.Dropout(self.rate, broadcast_dims=range(1, x.ndim), deterministic=not train)(x)
+
+
+def exact_gelu(x: Features) -> Features:
+    """x * P(a standard normal number < x), as torch's GELU; Flax's own default is an approximation by tanh."""
+    return nn.gelu(x, approximate=False)
+
+
 def rounded_channels(channels: int | float, divisor: int = 8) -> int:
     """The nearest multiple of `divisor`, or the next one where that would take more than a tenth of the channels."""
     nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
@@ -94,6 +115,13 @@ def max_pool(
         slices = [jax.lax.slice_in_dim(x, start, start + count, axis=axis) for start in range(window)]
         x = jnp.stack(slices).max(0)
     return x
+
+
+def mean_pool(x: Features, window: int, stride: int, *, padding: int = 0) -> Float[Array, "b *_cells k"]:
+    """The mean of square windows; zeros of the padding count."""
+    rank = x.ndim - 2
+    sums = nn.pooling.pool(x, 0.0, jax.lax.add, (window,) * rank, (stride,) * rank, [(padding, padding)] * rank)
+    return sums / window**rank
 
 
 def local_response_norm(
