@@ -11,6 +11,7 @@ networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvi
 
 # Network -> the module of torchvision's that gives the last feature map, and what is to be done to its output.
 FEATURES = {
+    "alexnet_torchvision": ("features", None),
     "densenet121": ("features", torch.relu),
     "densenet161": ("features", torch.relu),
     "densenet169": ("features", torch.relu),
@@ -34,10 +35,18 @@ FEATURES = {
     "shufflenet_v2_x2_0": ("conv5", None),
     "squeezenet1_0": ("classifier.2", None),
     "squeezenet1_1": ("classifier.2", None),
+    "vgg11": ("features", None),
+    "vgg11_bn": ("features", None),
+    "vgg13": ("features", None),
+    "vgg13_bn": ("features", None),
+    "vgg16": ("features", None),
+    "vgg16_bn": ("features", None),
+    "vgg19": ("features", None),
+    "vgg19_bn": ("features", None),
 }
 # The smallest of each family, for `make test`.
 SMALLEST = {"resnet18", "densenet121", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"}
-BUILDERS = {}  # where torchvision's builder has another name
+BUILDERS = {"alexnet_torchvision": "alexnet"}  # where torchvision's builder has another name
 OPTIONS = {}  # what torchvision's builder is to be told
 
 

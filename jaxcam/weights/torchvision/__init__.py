@@ -1,14 +1,17 @@
 """torchvision's state dicts, by network."""
 
 from jaxcam.weights.rules import Table
+from jaxcam.weights.torchvision.alexnet import ALEXNET
 from jaxcam.weights.torchvision.densenet import DENSENET
 from jaxcam.weights.torchvision.mobilenet_v2 import MOBILENET_V2
 from jaxcam.weights.torchvision.mobilenet_v3 import MOBILENET_V3, MOBILENET_V3_GAP
 from jaxcam.weights.torchvision.resnet import RESNET
 from jaxcam.weights.torchvision.shufflenet import SHUFFLENET
 from jaxcam.weights.torchvision.squeezenet import SQUEEZENET1_0, SQUEEZENET1_1
+from jaxcam.weights.torchvision.vgg import VGG
 
 TORCHVISION: dict[str, Table] = {
+    "alexnet_torchvision": ALEXNET,
     "densenet121": DENSENET,
     "densenet161": DENSENET,
     "densenet169": DENSENET,
@@ -34,4 +37,5 @@ TORCHVISION: dict[str, Table] = {
     "shufflenet_v2_x2_0": SHUFFLENET,
     "squeezenet1_0": SQUEEZENET1_0,
     "squeezenet1_1": SQUEEZENET1_1,
+    **VGG,
 }
