@@ -134,7 +134,7 @@ def local_response_norm(
     return x / (k + alpha / size * total) ** beta
 
 
-def cam_convolution(x: Features, channels: int, groups: int, *, bias: float = 0.0) -> Features:
+def cam_convolution(x: Features, channels: int, groups: int, *, bias: float = 0.0) -> Float[Array, "b *cells channels"]:
     """The 3x3 convolution that the GAP networks add, `cam_conv`, initialized as in their authors' release."""
     if channels % groups or x.shape[-1] % groups:
         raise ValueError(f"cam_groups: got {groups}; {x.shape[-1]} and {channels} channels are not divisible by it")
