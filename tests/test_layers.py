@@ -1,0 +1,127 @@
+"""jaxcam.networks.layers against NumPy, and against torch where it is installed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from jaxcam.networks.layers import adaptive_mean, cam_convolution, local_response_norm, max_pool
+from tests.reference import caffe
+
+
+def features(*shape, scale=1.0):
+    return np.random.default_rng(0).normal(0, scale, shape).astype(np.float32)
+
+
+def channels_first(x):
+    return np.moveaxis(np.asarray(x), -1, 1)
+
+
+def torch_of(function, x):
+    """What a function of torch's makes of channels-last features."""
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch")
+    return np.moveaxis(function(torch.nn.functional, torch.from_numpy(channels_first(x).copy())).numpy(), 1, -1)
+
+
+# Window, stride, padding, and lengths of which every remainder of a stride occurs.
+POOLS = [(2, 2, 0), (3, 2, 0), (3, 2, 1), (3, 1, 0), (3, 1, 1), (4, 3, 1)]
+SIZES = [(5, 6), (7, 8), (4, 9)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("window, stride, padding", POOLS)
+def test_max_pool_with_ceiling_is_caffes(window, stride, padding, size):
+    x = features(2, *size, 3) - 5  # zeros of the padding must not win
+    expected = caffe.max_pool(channels_first(x), window, stride, pad=padding)
+    pooled = jax.jit(lambda x: max_pool(x, window, stride, padding=padding, ceil=True))(x)
+    np.testing.assert_array_equal(channels_first(pooled), expected)
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("window, stride, padding", POOLS)
+def test_max_pool_is_torchs(window, stride, padding, size, ceil):
+    x = features(2, *size, 3)
+    expected = torch_of(lambda f, x: f.max_pool2d(x, window, stride, padding, ceil_mode=ceil), x)
+    np.testing.assert_array_equal(max_pool(x, window, stride, padding=padding, ceil=ceil), expected)
+
+
+@pytest.mark.parametrize("window, padding", [(2, 0), (3, 0), (3, 1), (5, 2)])
+def test_max_pool_with_stride_1_equals_a_window_reduction(window, padding):
+    """It is computed another way, in which gradients must come out the same."""
+    x = features(2, 6, 7, 3)
+
+    def plain(x):
+        return nn.max_pool(x, (window, window), (1, 1), padding=[(padding, padding)] * 2)
+
+    @jax.jit
+    def both(x):
+        pools = (lambda x: max_pool(x, window, 1, padding=padding), plain)
+        return [(pool(x), jax.grad(lambda x, pool=pool: (pool(x) ** 3).sum())(x)) for pool in pools]
+
+    (ours, ours_gradient), (expected, expected_gradient) = both(x)
+    np.testing.assert_array_equal(ours, expected)
+    np.testing.assert_allclose(ours_gradient, expected_gradient, rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8])
+@pytest.mark.parametrize("options", [{}, {"size": 3, "alpha": 0.3, "beta": 0.5, "k": 2.0}])
+def test_local_response_norm_is_caffes(channels, options):
+    x = features(2, 4, 5, channels, scale=100.0)
+    expected = caffe.local_response_norm(channels_first(x).astype(np.float64), **options)
+    assert np.abs(expected / channels_first(x) - 1).max() > 0.1
+    normalised = jax.jit(lambda x: local_response_norm(x, **options))(x)
+    np.testing.assert_allclose(channels_first(normalised), expected, rtol=2e-6)
+
+
+def test_local_response_norm_is_torchs():
+    x = features(2, 4, 5, 8, scale=100.0)
+    expected = torch_of(lambda f, x: f.local_response_norm(x, 5, alpha=1e-4, beta=0.75, k=1.0), x)
+    np.testing.assert_allclose(local_response_norm(x), expected, rtol=2e-6)
+
+
+def test_local_response_norm_has_a_gradient_at_zero():
+    gradient = jax.grad(lambda x: local_response_norm(x).sum())(jnp.zeros((1, 2, 2, 4)))
+    np.testing.assert_array_equal(gradient, 1)
+
+
+@pytest.mark.parametrize("grid", [(7, 7), (3, 2), (1, 1), (6, 9)])
+@pytest.mark.parametrize("size", [(7, 7), (14, 14), (5, 8), (2, 3)])
+def test_adaptive_mean(size, grid):
+    """Cell i of a target axis is the mean of the cells that its share of the source touches."""
+    x = jnp.asarray(features(2, *size, 3))
+    expected = np.empty((2, *grid, 3))
+    for i, j in np.ndindex(*grid):
+        rows, columns = (
+            slice(index * source // target, -(-(index + 1) * source // target))
+            for index, source, target in zip((i, j), size, grid, strict=True)
+        )
+        expected[:, i, j] = np.asarray(x)[:, rows, columns].mean((1, 2))
+    np.testing.assert_allclose(adaptive_mean(x, grid), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size, grid", [((5, 8), (7, 3)), ((2, 3), (6, 6)), ((9, 4), (3, 4))])
+def test_adaptive_mean_is_torchs(size, grid):
+    x = features(2, *size, 3)
+    expected = torch_of(lambda f, x: f.adaptive_avg_pool2d(x, grid), x)
+    np.testing.assert_allclose(adaptive_mean(x, grid), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_adaptive_mean_leaves_its_own_grid_alone():
+    x = jnp.asarray(features(2, 6, 5, 3))
+    assert adaptive_mean(x, (6, 5)) is x
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_cam_convolution(groups):
+    class Added(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return cam_convolution(x, 6, groups)
+
+    x = features(2, 5, 4, 8)
+    kernel, bias = features(3, 3, 8 // groups, 6), features(6)
+    output = Added().apply({"params": {"cam_conv": {"kernel": kernel, "bias": bias}}}, x)
+    expected = caffe.convolution(channels_first(x), kernel.transpose(3, 2, 0, 1), bias, pad=1)
+    np.testing.assert_allclose(channels_first(output), expected, rtol=1e-5, atol=1e-5)
