@@ -57,6 +57,9 @@ ARGUMENT_ORDER = (
 # Subjects that may be left out: the classes (then the predicted one), a model's linear layer, boxes to draw.
 OPTIONAL_SUBJECTS = {"labels", "kernel", "boxes"}
 
+# What reads weights of other libraries; the other extras are no matter of the package's imports.
+OPTIONAL_EXTRAS = ("hub", "torch")
+
 # Machine paths and registry hosts; the brackets keep this file from matching itself.
 FORBIDDEN = re.compile(r"/w[o]rk/|/r[o]ot/|/h[o]me/|/t[m]p/|p[y]pi\.|python[h]osted|npm[j]s\.")
 
@@ -70,10 +73,14 @@ def module_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
-    """Full names that a file imports, wherever it does: at its top, in a function or for a type checker."""
+def imports(path: Path, *, in_functions: bool = True) -> set[str]:
+    """Full names that a file imports: at its top, for a type checker, and those that functions import."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = set() if in_functions else {node for function in functions_of(path, tree) for node in ast.walk(function)}
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
+        if node in inside:
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -89,8 +96,8 @@ def inner_imports(path: Path) -> set[str]:
     return {name if name in LEVELS else "__init__" for name in inner}
 
 
-def functions_of(path: Path) -> list[ast.FunctionDef]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def functions_of(path: Path, tree: ast.Module | None = None) -> list[ast.FunctionDef]:
+    tree = tree or ast.parse(path.read_text(encoding="utf-8"))
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
@@ -166,14 +173,27 @@ def test_files_and_functions_are_short(path):
     assert not {f.name: code_lines(f) for f in functions_of(path) if code_lines(f) > 40}
 
 
-def test_core_dependencies_are_those_imported():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[\[<>=~! ;]", requirement)[0] for requirement in project["dependencies"]}
-    tops = {name.split(".")[0] for path in python_files("jaxcam") for name in imports(path)}
-    tops -= {"jaxcam", "__future__"} | set(sys.stdlib_module_names)
+def names_of(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=~! ;]", requirement)[0] for requirement in requirements}
+
+
+def distributions_of(names: set[str]) -> set[str]:
+    """The distributions that provide modules; one that is not installed is taken to be named like its module."""
+    tops = {name.split(".")[0] for name in names} - {"jaxcam", "__future__"} - set(sys.stdlib_module_names)
     distributions = packages_distributions()
-    imported = {re.sub("[._]", "-", distributions[top][0].lower()) for top in tops}
-    assert imported == declared
+    return {re.sub("[._]", "-", distributions.get(top, [top])[0].lower()) for top in tops}
+
+
+def test_dependencies_are_those_imported():
+    """Those of the core and of the extras for weights, which only functions import, where they are needed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core = names_of(project["dependencies"])
+    optional = names_of([name for extra in OPTIONAL_EXTRAS for name in project["optional-dependencies"][extra]])
+    files = python_files("jaxcam")
+    anywhere = distributions_of({name for path in files for name in imports(path)})
+    assert anywhere == core | optional
+    assert distributions_of({name for path in files for name in imports(path, in_functions=False)}) <= core
+    assert not optional & (core | names_of(project["optional-dependencies"]["test"]))
 
 
 def test_version_is_the_declared_one():

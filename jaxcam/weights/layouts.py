@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+# From an array and the shape that is wanted; where the array has not the right shape, a ValueError or another shape.
 Layout = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
@@ -33,18 +34,29 @@ def _linear(array, shape):
 
 def _pointwise(array, shape):
     """(out, in, 1, 1), a convolution of one cell -> (in, out)."""
-    return array[..., 0, 0].T
+    out, channels, _, _ = array.shape
+    return array.reshape(out, channels).T
 
 
 def _flattened(array, shape):
     """(out, in * y * x), whose images were flattened channel by channel -> (y, x, in, out)."""
-    y, x, channels, out = shape
+    (y, x, channels, _), (out, _) = shape, array.shape
     return array.reshape(out, channels, y, x).transpose(2, 3, 1, 0)
 
 
 def squeezed(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The array with other axes of length 1."""
-    return array.reshape(shape)
+    lengths = [length for length in shape if length != 1]
+    return array.reshape(shape) if lengths == [length for length in array.shape if length != 1] else array
+
+
+def _without_class_token(array, shape):
+    """(1, 1 + y * x, k), a vision transformer's positions, that of the class token first -> (y, x, k)."""
+    return array[:, 1:].reshape(shape)
+
+
+# Kind of an array that stands alone -> its layout.
+ARRAYS: dict[str, Layout] = {"array": squeezed, "patch_positions": _without_class_token}
 
 
 def _params(**layouts):

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import ml_dtypes
 import numpy as np
 
 from jaxcam.card import Card
-from jaxcam.weights.layouts import KINDS, squeezed
+from jaxcam.weights.layouts import ARRAYS, KINDS
+
+FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Rule:
     Attributes:
         module: a regular expression for the whole name of a source's module, such as `layer(\d)\.(\d+)\.(conv\d)`.
         target: the module's path in the network, with the expression's groups: `backbone/layer\1_\2/\3`.
-        kind: what the module is, a row of `KINDS`, which says how its arrays are named and laid out; or "array", for
-            one array that stands alone: then `module` is its whole name, and `target` the path of its leaf.
+        kind: what the module is, a row of `KINDS`, which says how its arrays are named and laid out; or a row of
+            `ARRAYS`, for one that stands alone: then `module` is its whole name, and `target` the path of its leaf.
     """
 
     module: str
@@ -52,12 +54,12 @@ class Table:
 
     Attributes:
         rules: every array of the source is used by exactly one of them, or ignored.
-        classifier: the source's module that gives the class scores; where it is missing, or another number of classes
-            is wanted, its leaves are fresh.
+        classifier: the source's module that gives the class scores; where another number of classes is asked for, its
+            leaves are fresh.
         ignored: regular expressions for arrays of the source that the network has no use for.
         fresh: regular expressions for the leaves, by path without collection, that a source may lack, all of them or
             none: they keep their initial values.
-        options: of the network, as the source needs them.
+        options: of the network, as the source needs them; a KeyError where the source lacks what it asks for.
         card: the network's card as the source needs it.
     """
 
@@ -69,10 +71,22 @@ class Table:
     card: Callable[[Card, Source], Card] = lambda card, source: card
 
 
-def convert(
-    source: Source, table: Table, expected: Any, *, new_classes: bool = False
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The leaves of a network from a source's arrays.
+class Converted(NamedTuple):
+    """What became of a source.
+
+    Attributes:
+        leaves: float32, by path ("params/backbone/conv1/kernel").
+        fresh: paths of the leaves that keep their initial values.
+        ignored: names of the arrays that the table ignores, and of a classifier of other classes.
+    """
+
+    leaves: dict[str, np.ndarray]
+    fresh: list[str]
+    ignored: list[str]
+
+
+def convert(source: Source, table: Table, expected: Any, *, new_classes: bool = False) -> Converted:
+    """The leaves of a network from a source's arrays, which are asked for one by one.
 
     Args:
         source: the arrays.
@@ -81,82 +95,103 @@ def convert(
         new_classes: leave the source's classifier out; its leaves stay fresh.
 
     Returns:
-        The leaves by path ("params/backbone/conv1/kernel"), float32, and the paths of those that stay fresh.
+        The leaves, and what was left out on either side.
 
     Raises:
-        ValueError: with a line for everything that does not fit: arrays unused or used twice, leaves missing or filled
+        ValueError: that names everything that does not fit: arrays unused or used twice, leaves missing or filled
             twice, wrong shapes and dtypes, values that are not finite.
     """
     needed = {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-        for path, leaf in jax.tree_util.tree_flatten_with_path(expected)[0]
+        for path, leaf in jax.tree_util.tree_leaves_with_path(expected)
     }
     leaves: dict[str, np.ndarray] = {}
-    sources: dict[str, str] = {}
-    wrong = []
-    for key, array in source.arrays.items():
-        if new_classes and key.rpartition(".")[0] == table.classifier:
+    filled_by: dict[str, str] = {}
+    wrong: dict[str, list[str]] = {}  # what is wrong -> with which arrays or leaves
+    for key in source.arrays:
+        if new_classes and _module(key) == table.classifier:
             continue
         try:
-            found = _leaf(key, array, table, needed)
-            if found is not None:
-                path, leaf = found
-                if path in leaves:
-                    raise ValueError(f"it fills {path}, which {sources[path]} fills too")
-                leaves[path], sources[path] = leaf, key
+            use = _use(key, table)
+            if use is not None:
+                path, layout = use
+                if path in filled_by:
+                    raise ValueError(f"{path} is filled by {filled_by[path]} too")
+                filled_by[path] = key
+                leaves[path] = _leaf(source.arrays[key], layout, path, needed)
         except ValueError as error:
-            wrong.append(f"{key}: {error}")
-    missing = [path for path in needed if path not in leaves]
-    unexplained = set(missing) - _may_be_fresh(table, needed, leaves, new_classes)
-    wrong += [f"{path}: no array fills it" for path in missing if path in unexplained]
+            wrong.setdefault(str(error), []).append(key)
+    missing = [path for path in needed if path not in filled_by]
+    optional = _may_be_fresh(table, needed, filled_by, new_classes)
+    unfilled = [path for path in missing if path not in optional]
+    if unfilled:
+        wrong["no array fills it"] = unfilled
     if wrong:
-        lines = "; ".join(wrong[:20]) + (f"; and {len(wrong) - 20} more" if len(wrong) > 20 else "")
-        raise ValueError(f"the weights do not fit the network, {len(wrong)} mismatches: {lines}")
-    return leaves, missing
+        lines = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in wrong.items())
+        raise ValueError(f"{sum(map(len, wrong.values()))} mismatches: {lines}")
+    return Converted(leaves, missing, [key for key in source.arrays if _is_ignored(key, table, new_classes)])
 
 
-def _leaf(key, array, table, needed):
-    """The path and the array of the leaf that an array of the source becomes; None where it is to be ignored."""
+def knows(table: Table, source: Source) -> bool:
+    """Whether a table has one use for each array of a source, by their names alone."""
+    return all(len(list(_uses(key, table))) == 1 for key in source.arrays)
+
+
+def _module(key):
+    """The module's part of an array's name."""
+    return key.rpartition(".")[0]
+
+
+def _is_ignored(key, table, new_classes):
+    """Whether an array is left out: by the table, or as the classifier of other classes."""
+    of_classifier = new_classes and _module(key) == table.classifier
+    return of_classifier or any(re.fullmatch(pattern, key) for pattern in table.ignored)
+
+
+def _use(key, table):
+    """The path and the layout of the leaf that an array of the source becomes; None where it is left out."""
     uses = list(_uses(key, table))
     if len(uses) != 1:
-        raise ValueError("no rule uses it" if not uses else f"{len(uses)} rules use it")
-    (use,) = uses
-    if use is None:
-        return None
-    path, layout = use
+        raise ValueError(f"{len(uses)} rules use it" if uses else "no rule uses it")
+    return uses[0]
+
+
+def _leaf(array, layout, path, needed):
+    """The array of a leaf, made from an array of the source."""
     if path not in needed:
         raise ValueError(f"the network has no {path}")
-    if array.dtype not in (np.float32, np.float16, ml_dtypes.bfloat16):
+    if array.dtype not in FLOATS:
         raise ValueError(f"got {array.dtype}; float32, float16 or bfloat16 is expected")
     try:
-        leaf = layout(array, needed[path]).astype(np.float32)
-    except ValueError:  # of a reshape or a transposition
+        leaf = layout(array, needed[path])
+    except ValueError:  # of a transposition, or of a shape with another number of axes
         leaf = array
     if leaf.shape != needed[path]:
         raise ValueError(f"got shape {array.shape}, of which {path} {needed[path]} cannot be made")
-    if not np.isfinite(leaf).all():
+    if not np.isfinite(array).all():
         raise ValueError("it has values that are not finite")
-    return path, np.ascontiguousarray(leaf)
+    return np.ascontiguousarray(leaf, np.float32)
 
 
 def _uses(key, table):
-    """For each rule that uses an array: the leaf's path and layout, or None where the rule ignores it."""
+    """For each rule that uses an array: the leaf's path and layout, or None where the rule leaves it out."""
     module, _, name = key.rpartition(".")
     for pattern in table.ignored:
         if re.fullmatch(pattern, key):
             yield None
     for rule in table.rules:
-        match = re.fullmatch(rule.module, key if rule.kind == "array" else module)
-        if match and rule.kind == "array":
-            yield f"params/{match.expand(rule.target)}", squeezed
+        match = re.fullmatch(rule.module, key if rule.kind in ARRAYS else module)
+        if match and rule.kind in ARRAYS:
+            yield f"params/{match.expand(rule.target)}", ARRAYS[rule.kind]
         elif match and name in KINDS[rule.kind]:
             into = KINDS[rule.kind][name]
             yield None if into is None else (f"{into.collection}/{match.expand(rule.target)}/{into.leaf}", into.layout)
 
 
-def _may_be_fresh(table, needed, leaves, new_classes):
+def _may_be_fresh(table, needed, filled, new_classes):
     """The paths that a source may leave out: its table's `fresh` ones, all or none of them, and a new classifier's."""
-    classifier = [use[0] for name in ("weight", "bias") for use in _uses(f"{table.classifier}.{name}", table) if use]
+    classifier = {use[0] for name in ("weight", "bias") for use in _uses(f"{table.classifier}.{name}", table) if use}
     optional = {path for path in needed if any(re.fullmatch(fresh, path.partition("/")[2]) for fresh in table.fresh)}
-    complete = not (optional - set(classifier)) & leaves.keys()
-    return set(classifier if new_classes else ()) | (optional if complete else set())
+    if (optional - classifier) & filled.keys():
+        optional = set()
+    return optional | classifier if new_classes else optional
