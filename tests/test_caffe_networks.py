@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxcam.card import CAFFE, Card
+from jaxcam.card import CAFFE, IMAGENET, Card
 from jaxcam.networks import NETWORKS
-from jaxcam.params import make_network
+from jaxcam.params import default_card, make_network
+from jaxcam.weights.origins import ORIGINS
+from jaxcam.weights.rules import Source
 from tests.reference import caffe_networks as plain
 from tests.reference.caffe import global_max
 from tests.reference.weights import random_variables
@@ -142,6 +144,14 @@ def test_map_size_and_input(name, size, cells):
     (features, logits), _ = jax.eval_shape(network.init_with_output, jax.random.key(0), images)
     assert features.shape[1:3] == (cells, cells)
     assert logits.shape == (1, 1000)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg16_gap"])
+def test_weights_of_torchvision_bring_their_inputs_and_pooling(name):
+    table = ORIGINS["torchvision"][name]
+    assert table.card(default_card(name, ()), Source({})).preprocessing == IMAGENET
+    assert not make_network(name, 6, **table.options(Source({}))).backbone.ceil
+    assert make_network(name, 6).backbone.ceil
 
 
 def test_order_of_pooling_and_normalization_matters():
