@@ -36,6 +36,7 @@ class Preprocessing:
 
 
 IMAGENET = Preprocessing()  # torchvision's and timm's
+IMAGENET_BICUBIC = Preprocessing(interpolation="catmull_rom")  # Pillow's bicubic
 CAFFE = Preprocessing(scale=255.0, mean=(104.0, 117.0, 123.0), std=(1.0,), channel_order="BGR")
 
 

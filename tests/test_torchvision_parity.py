@@ -12,13 +12,28 @@ networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvi
 # Network -> the module of torchvision's that gives the last feature map, and what is to be done to its output.
 FEATURES = {
     "alexnet_torchvision": ("features", None),
+    "convnext_tiny": ("features", None),
+    "convnext_small": ("features", None),
+    "convnext_base": ("features", None),
     "densenet121": ("features", torch.relu),
     "densenet161": ("features", torch.relu),
     "densenet169": ("features", torch.relu),
     "densenet201": ("features", torch.relu),
+    "efficientnet_b0": ("features", None),
+    "efficientnet_b1": ("features", None),
+    "efficientnet_b2": ("features", None),
+    "efficientnet_b3": ("features", None),
+    "efficientnet_b4": ("features", None),
     "mobilenet_v2": ("features", None),
     "mobilenet_v3_small": ("features", None),
     "mobilenet_v3_large": ("features", None),
+    "regnet_y_400mf": ("trunk_output", None),
+    "regnet_y_800mf": ("trunk_output", None),
+    "regnet_y_1_6gf": ("trunk_output", None),
+    "regnet_y_3_2gf": ("trunk_output", None),
+    "regnet_y_8gf": ("trunk_output", None),
+    "regnet_y_16gf": ("trunk_output", None),
+    "regnet_y_32gf": ("trunk_output", None),
     "resnet18": ("layer4", None),
     "resnet34": ("layer4", None),
     "resnet50": ("layer4", None),
@@ -43,9 +58,12 @@ FEATURES = {
     "vgg16_bn": ("features", None),
     "vgg19": ("features", None),
     "vgg19_bn": ("features", None),
+    "vit_b_16": ("encoder", None),
+    "vit_b_32": ("encoder", None),
 }
 # The smallest of each family, for `make test`.
 SMALLEST = {"resnet18", "densenet121", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"}
+SMALLEST |= {"convnext_tiny", "efficientnet_b0", "regnet_y_400mf", "vit_b_32"}
 BUILDERS = {"alexnet_torchvision": "alexnet"}  # where torchvision's builder has another name
 OPTIONS = {}  # what torchvision's builder is to be told
 
