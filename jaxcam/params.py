@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxcam.card import Card
-from jaxcam.networks import NETWORKS, Classifier, Functions
+from jaxcam.networks import NETWORKS, Classifier, Entry, Functions
 
 
 @jax.tree_util.register_dataclass
@@ -85,18 +85,24 @@ def init(
 
 
 def make_network(name: str, num_classes: int, **options: Any) -> Classifier:
-    """The network of that name in the table, or a ValueError that lists the known ones."""
-    if name not in NETWORKS:
-        raise ValueError(f"network: got {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    """The network of that name in the table; a list of JSON's, among its options, is a tuple."""
+    options = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
     try:
-        return NETWORKS[name].build(num_classes, **options)
+        return find_entry(name).build(num_classes, **options)
     except TypeError as error:
         raise ValueError(f"network {name}: got options {options}: {error}") from None
 
 
+def find_entry(name: str) -> Entry:
+    """The line of that name in the table of networks, or a ValueError that lists the known ones."""
+    if name not in NETWORKS:
+        raise ValueError(f"network: got {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[name]
+
+
 def default_card(name: str, classes: tuple[str, ...]) -> Card:
     """The card of a network of the table, fed as it was designed."""
-    entry = NETWORKS[name]
+    entry = find_entry(name)
     return Card(classes, image_size=(entry.image_size, entry.image_size), preprocessing=entry.preprocessing)
 
 

@@ -13,7 +13,7 @@ class Recipe:
         network: a name of `jaxcam.networks.NETWORKS`; with `--init`, the checkpoint's network is used instead.
         options: of that network, as "name=value"; a value is JSON or a plain word.
         image_size: side of the squashed images, in pixels: what the card says, and the network is evaluated at. By
-            default that of the checkpoint given by `--init`, else 224.
+            default that of the checkpoint given by `--init`, else the network's own.
         crop_size: side of the training crops, in pixels; by default the image size. Smaller ones train faster, and
             since a random crop shows objects enlarged, the larger image at test time fits (Touvron et al., "Fixing the
             train-test resolution discrepancy", NeurIPS 2019, arXiv 1906.06423).

@@ -150,31 +150,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(squares
     assert not (tmp_path / "checkpoint").exists()
 
 
-def test_fine_tuning_keeps_what_fits(squares, trained):
-    out, params = trained
-    same = initial_params(squares, RECIPE, out / "checkpoint")
-    assert all(np.array_equal(a, b) for a, b in zip(leaves(same), leaves(params), strict=True))
-
-    other = dataclasses.replace(squares, classes=("navy", "olive", "scarlet"))
-    fresh = initial_params(other, RECIPE, out / "checkpoint")
-    kept = jax.tree.map(np.array_equal, fresh.variables, params.variables)
-    assert all(jax.tree.leaves([kept["params"]["backbone"], kept["batch_stats"]]))
-    assert not kept["params"]["head"]["classifier"]["kernel"]
-
-    more = dataclasses.replace(squares, classes=(*squares.classes, "yellow"))
-    wider = initial_params(more, RECIPE, out / "checkpoint")
-    assert wider.variables["params"]["head"]["classifier"]["kernel"].shape == (64, 4)
-    assert wider.card.classes[-1] == "yellow"
-
-
-def test_a_checkpoint_that_resizes_otherwise_is_not_fine_tuned(squares, trained, tmp_path):
-    params = trained[1]
-    plain = dataclasses.replace(params.card, preprocessing=jaxcam.Preprocessing(antialias=False))
-    jaxcam.save(params.replace(card=plain), tmp_path / "plain")
-    with pytest.raises(ValueError, match="data sets are squashed with 'bilinear'"):
-        initial_params(squares, RECIPE, tmp_path / "plain")
-
-
 def test_split_is_even_and_exact(squares):
     training, held_out = split(squares, 0.2)
     assert (len(training), len(held_out)) == (480, 120)

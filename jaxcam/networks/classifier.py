@@ -73,6 +73,13 @@ class Classifier(nn.Module):
             features = self.backbone(features, stage, train=train)
         return self.head(features, train)
 
+    def for_classes(self, num_classes: int) -> "Classifier":
+        """The same network for another number of classes, which the head knows, and a backbone of class maps."""
+        head, backbone = self.head.clone(num_classes=num_classes), self.backbone
+        if hasattr(backbone, "num_classes"):
+            backbone = backbone.clone(num_classes=num_classes)
+        return self.clone(backbone=backbone, head=head)
+
     def kernel(self) -> Kernel | None:
         """The (k, c) weights from pooled features to classes, or None for a head that has none."""
         return self.head.kernel() if hasattr(self.head, "kernel") else None

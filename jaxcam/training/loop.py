@@ -19,7 +19,7 @@ from jaxcam.checkpoints import load
 from jaxcam.datasets import Dataset
 from jaxcam.forward import forward
 from jaxcam.networks import Classifier
-from jaxcam.params import Params, init
+from jaxcam.params import Params, default_card, init, sample_pixels
 from jaxcam.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
 from jaxcam.training.step import TrainState, run_step, start
@@ -111,7 +111,8 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     """Fresh weights for the data set's classes; with `initial`, that checkpoint's network and its weights that fit."""
     old = None if initial is None else load(initial)
     same_classes = old is not None and old.card.classes == dataset.classes
-    card = replace(old.card if old else Card(), classes=dataset.classes, class_ids=dataset.class_ids)
+    card = old.card if old else default_card(recipe.network, ())
+    card = replace(card, classes=dataset.classes, class_ids=dataset.class_ids)
     if not same_classes:  # a threshold was chosen for other classes
         card = replace(card, threshold=Card().threshold)
     check_squash(card)
@@ -120,16 +121,17 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     key = jax.random.key(recipe.seed)
     if old is None:
         return init(recipe.network, key, card=card, **recipe.network_options())
-    network = cast("Classifier", old.network)  # a network of the table, since no other was named to `load`
-    fresh = init(network.clone(head=network.head.clone(num_classes=len(dataset.classes))), key, card=card)
-    head = (jax.tree_util.DictKey("params"), jax.tree_util.DictKey("head"))
-    # The old classes' head means nothing for other classes, even where their number is the same.
-    variables = jax.tree_util.tree_map_with_path(
-        lambda path, new, kept: kept if new.shape == kept.shape and (same_classes or path[:2] != head) else new,
-        fresh.variables,
-        old.variables,
-    )
-    return fresh.replace(variables=variables)
+    # A network of the table, since no other was named to `load`.
+    network = cast("Classifier", old.network).for_classes(len(dataset.classes))
+    fresh = init(network, key, card=card)
+    one_more = jax.eval_shape(network.for_classes(len(dataset.classes) + 1).init, key, sample_pixels(card))
+
+    def choose(new, kept, with_one_more):
+        # What grows with the classes means nothing for other classes, even where their number is the same.
+        fits = new.shape == kept.shape and (same_classes or new.shape == with_one_more.shape)
+        return kept if fits else new
+
+    return fresh.replace(variables=jax.tree.map(choose, fresh.variables, old.variables, one_more))
 
 
 def accuracy(params: Params, dataset: Dataset, batch_size: int) -> float | None:

@@ -1,0 +1,86 @@
+"""The weights that training starts with: fresh ones, or a checkpoint's as far as they fit the data set's classes."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxcam
+from jaxcam.card import CAFFE, Card
+from jaxcam.datasets import Dataset
+from jaxcam.params import Params, make_network
+from jaxcam.recipes import Recipe
+from jaxcam.training.loop import initial_params
+from tests.reference.weights import random_variables
+
+CLASSES = ("ant", "bee", "cat")
+DATA = Dataset((), CLASSES)
+# Other classes: as many, and more.
+OTHERS = [("navy", "olive", "scarlet"), (*CLASSES, "dog")]
+
+# Name -> options, and the part of the network that tells classes apart, by its place in the variables.
+NETWORKS = {
+    "resnet10": ({"width": 8}, "params/head/classifier"),
+    "squeezenet1_1": ({}, "params/backbone/conv10"),  # it makes one map a class
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def saved(request, tmp_path_factory):
+    """A checkpoint of a network of each kind."""
+    card = Card(CLASSES, image_size=(32, 32), threshold=0.3)
+    network = make_network(request.param, 3, **NETWORKS[request.param][0])
+    params = Params(jax.tree.map(jnp.asarray, random_variables(network, card)), network, card)
+    folder = tmp_path_factory.mktemp("saved") / request.param
+    jaxcam.save(params, folder)
+    return folder, params
+
+
+def parts_that_differ(old, new):
+    flat = [jax.tree_util.tree_leaves_with_path(params.variables) for params in (old, new)]
+    return {
+        jax.tree_util.keystr(path[:-1], simple=True, separator="/")
+        for (path, before), (_, after) in zip(*flat, strict=True)
+        if not np.array_equal(before, after)
+    }
+
+
+def test_the_same_classes_keep_everything(saved):
+    folder, params = saved
+    same = initial_params(DATA, Recipe(), folder)
+    assert parts_that_differ(params, same) == set()
+    assert same.network == params.network
+    assert same.card == params.card
+
+
+@pytest.mark.parametrize("classes", OTHERS, ids=len)
+def test_other_classes_make_their_part_fresh_and_keep_the_rest(saved, classes):
+    folder, params = saved
+    new = initial_params(Dataset((), classes), Recipe(), folder)
+    options, part = NETWORKS[folder.name]
+    assert parts_that_differ(params, new) == {part}
+    assert new.network == make_network(folder.name, len(classes), **options)
+    assert new.card == Card(classes, image_size=(32, 32))  # the threshold was chosen for the old ones
+    _, logits = jax.eval_shape(new.network.apply, new.variables, np.zeros((1, 32, 32, 3), np.float32))
+    assert logits.shape == (1, len(classes))
+
+
+def test_a_checkpoint_that_resizes_otherwise_is_refused(saved, tmp_path):
+    _, params = saved
+    plain = dataclasses.replace(params.card, preprocessing=jaxcam.Preprocessing(antialias=False))
+    jaxcam.save(params.replace(card=plain), tmp_path / "plain")
+    with pytest.raises(ValueError, match="data sets are squashed with"):
+        initial_params(DATA, Recipe(), tmp_path / "plain")
+
+
+@pytest.mark.parametrize("image_size, expected", [(None, (227, 227)), (160, (160, 160))])
+def test_a_fresh_network_is_fed_as_it_was_designed(image_size, expected):
+    recipe = Recipe(network="alexnet_gap", image_size=image_size)
+    assert initial_params(DATA, recipe, None).card == Card(CLASSES, image_size=expected, preprocessing=CAFFE)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ValueError, match=r"network: got 'resnet19'; known are .*resnet18"):
+        initial_params(DATA, Recipe(network="resnet19"), None)
