@@ -22,6 +22,9 @@ def test_an_installed_wheel_finds_its_checkpoints(tmp_path):
     script = """if True:
         import jaxcam, jaxcam.cli
         from jaxcam.checkpoints import find
+        from jaxcam.class_names import class_names
+        assert class_names(1000)[1][0] == "n01440764"
+        assert class_names(205)[0][0] == "abbey"
         params = jaxcam.load("tiny_imagenet")
         print(jaxcam.__version__, jaxcam.__file__, find("tiny_imagenet"), sep="\\n")
     """

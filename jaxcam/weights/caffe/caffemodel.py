@@ -1,5 +1,5 @@
-"""Caffe's `.caffemodel` files as arrays (Jia et al., "Caffe: Convolutional Architecture for Fast Feature Embedding", ACM
-Multimedia 2014, arXiv 1408.5093).
+"""Caffe's `.caffemodel` files as arrays (Jia et al., "Caffe: Convolutional Architecture for Fast Feature Embedding",
+ACM Multimedia 2014, arXiv 1408.5093).
 
 Such a file is one message of Protocol Buffers, a NetParameter of Caffe's caffe.proto. The tables below describe the
 few fields that hold names and weights. Messages are walked through in place, without a library: that would copy each
@@ -18,7 +18,7 @@ from jaxcam.weights.rules import Source
 # How a field's value is written: as a varint, as 8 bytes, as a length and so many bytes, as 4 bytes.
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 SIZES = {EIGHT: 8, FOUR: 4}
-MAX_FIELDS = 20_000  # of one message
+MAX_FIELDS = 10_000  # of one message, so of layers too
 
 
 class Field(NamedTuple):
@@ -30,7 +30,7 @@ class Field(NamedTuple):
 
 
 # Field number -> field. A file has V1 layers, or V2 ones since 2015.
-NETWORK = {2: Field("layers", most=10_000), 100: Field("layer", most=10_000)}
+NETWORK = {2: Field("layers", most=MAX_FIELDS), 100: Field("layer", most=MAX_FIELDS)}
 LAYERS = {
     "layers": {4: Field("name"), 6: Field("blobs", most=16)},  # V1
     "layer": {1: Field("name"), 7: Field("blobs", most=16)},  # V2
@@ -70,7 +70,7 @@ def read_caffemodel(path: Path) -> Source:
                 except ValueError as error:
                     raise ValueError(f"{key}: {error}") from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; give a whole .caffemodel as Caffe writes it") from None
+        raise ValueError(f"{path}: {error}; give a .caffemodel as Caffe writes it, whole") from None
     return Source(arrays, layers=tuple(names))
 
 
