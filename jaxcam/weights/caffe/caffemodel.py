@@ -45,7 +45,7 @@ MAX_AXES = 32  # Caffe's own limit
 def read_caffemodel(path: Path) -> Source:
     """The weights of a `.caffemodel`: "<layer>.weight", "<layer>.bias" (then "<layer>.blob2"...), float32.
 
-    Nothing is executed, and no more memory is taken than twice the file's size.
+    Nothing is executed, and at most about twice the file's size of memory is taken.
 
     Args:
         path: the file, with V1 or V2 layers.
