@@ -12,7 +12,9 @@ from typing import Annotated
 
 import tyro
 
-from jaxcam.recipes import RECIPES, Recipe
+from jaxcam.recipes import RECIPES, Recipe, parse_options
+
+LONGEST = 2000  # characters of an error message
 
 
 def explain(
@@ -173,6 +175,54 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
     return train
 
 
+def import_with(arguments: Sequence[str]) -> Callable[..., int]:
+    """The command `import-weights`; the arguments go into the checkpoint's record."""
+
+    def import_weights(
+        source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE|MODEL")],
+        *,
+        network: str,
+        out: Path,
+        origin: str | None = None,
+        classes: Path | None = None,
+        num_classes: int | None = None,
+        options: tuple[str, ...] = (),
+        overwrite: bool = False,
+    ) -> int:
+        """Make a checkpoint of weights from torchvision, timm or Caffe.
+
+        Args:
+            source: a .safetensors, .pth or .caffemodel file, or a model of timm's on the Hub (timm/resnet50.a1_in1k).
+            network: a name that `jaxcam networks` lists.
+            out: folder of the checkpoint.
+            origin: torchvision, timm or caffe, where the file does not tell.
+            classes: a file with a name a line, or "WordNet id<TAB>name"; ILSVRC's for 1000 classes by default.
+            num_classes: another number of classes than the file's makes a fresh classifier, to be trained.
+            options: of the network, as "name=value"; a value is JSON or a plain word.
+            overwrite: replace an existing checkpoint.
+        """
+        from jaxcam import weights
+        from jaxcam.checkpoints import check_place, save
+        from jaxcam.class_names.name_file import read_class_names
+        from jaxcam.weights.summary import summarize_import
+
+        check_place(out, overwrite=overwrite)
+        names, ids = read_class_names(classes) if classes else ((), ())
+        given, chosen = {"origin": origin, "num_classes": num_classes, "classes": names}, parse_options(options)
+        not_the_networks = sorted(chosen.keys() & {*given, "source", "network", "key"})
+        if not_the_networks:
+            raise ValueError(f"options: got {', '.join(not_the_networks)}, which no network has as an option")
+        params, report = weights.import_weights(source, network, **given, **chosen)
+        if ids:
+            params = params.replace(card=replace(params.card, class_ids=ids))
+        command = shlex.join(["jaxcam", *arguments])
+        save(params, out, record={**report, "command": command}, overwrite=overwrite)
+        print(summarize_import(params, report, out))
+        return 0
+
+    return import_weights
+
+
 COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate, "networks": networks}
 
 
@@ -190,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = RECIPES.get(arguments[1], Recipe()) if arguments[:1] == ["train"] and arguments[1:] else Recipe()
     try:
         return tyro.extras.subcommand_cli_from_dict(
-            {**COMMANDS, "train": train_with(recipe, arguments)},
+            {**COMMANDS, "train": train_with(recipe, arguments), "import-weights": import_with(arguments)},
             prog="jaxcam",
             description="Class activation maps: where a network sees what it says, and how well it finds it.",
             args=arguments,
@@ -199,8 +249,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # tyro's, after --help or arguments that do not parse
         return stop.code if isinstance(stop.code, int) else 2
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _one_line(error: Exception) -> str:
+    """The message of an error in one line of bearable length, whatever names from a file are in it."""
+    text = " ".join(str(error).split())
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST} more characters)"

@@ -53,7 +53,7 @@ class Recipe:
     def __post_init__(self):
         if self.optimizer not in ("sgd", "adamw"):
             raise ValueError(f"optimizer: got {self.optimizer!r}; use sgd or adamw")
-        self.network_options()
+        parse_options(self.options)
         for name in ("image_size", "crop_size", "epochs", "batch_size", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -63,16 +63,24 @@ class Recipe:
                 raise ValueError(f"{name}: got {getattr(self, name)}; give a share from 0 to 1")
 
     def network_options(self) -> dict[str, Any]:
-        """The options as keyword arguments of the network.
+        """The options as keyword arguments of the network."""
+        return parse_options(self.options)
 
-        >>> Recipe(options=("width=32", "stem=small", "strides=[2,1,2,1]")).network_options()
-        {'width': 32, 'stem': 'small', 'strides': [2, 1, 2, 1]}
-        """
-        pairs = [option.partition("=") for option in self.options]
-        wrong = [option for option, (_, sign, _) in zip(self.options, pairs, strict=True) if not sign]
-        if wrong:
-            raise ValueError(f'options: got {", ".join(wrong)}; write "name=value", such as width=32')
-        return {name: _value(text) for name, _, text in pairs}
+
+def parse_options(options: tuple[str, ...]) -> dict[str, Any]:
+    """Options typed as "name=value", where a value is JSON or a plain word, as keyword arguments.
+
+    >>> parse_options(("width=32", "stem=small", "strides=[2,1,2,1]"))
+    {'width': 32, 'stem': 'small', 'strides': [2, 1, 2, 1]}
+    """
+    pairs = [option.partition("=") for option in options]
+    wrong = [option for option, (name, sign, _) in zip(options, pairs, strict=True) if not (name and sign)]
+    if wrong:
+        raise ValueError(f'options: got {", ".join(wrong)}; write "name=value", such as width=32')
+    twice = {name for name, _, _ in pairs if [first for first, _, _ in pairs].count(name) > 1}
+    if twice:
+        raise ValueError(f"options: got {', '.join(sorted(twice))} more than once")
+    return {name: _value(text) for name, _, text in pairs}
 
 
 def _value(text: str) -> Any:

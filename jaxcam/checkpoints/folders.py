@@ -86,10 +86,7 @@ def save(
     folder = Path(folder).absolute()
     if not isinstance(params.network, Classifier):
         raise ValueError("params: got a model made from functions; save its variables with Orbax instead")
-    if folder.exists() and not overwrite:
-        raise ValueError(f"folder: {folder} exists; give another one, or overwrite=True")
-    if folder.exists() and not (folder / "card.json").exists():
-        raise ValueError(f"folder: {folder} exists and is no checkpoint; give another one")
+    check_place(folder, overwrite=overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as home:
         fresh, old = Path(home) / "fresh", Path(home) / "old"
@@ -112,6 +109,14 @@ def save(
             if old.exists():
                 old.rename(folder)
             raise
+
+
+def check_place(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that `save` would not write to: before the work whose result it is to hold."""
+    if folder.exists() and not overwrite:
+        raise ValueError(f"folder: {folder} exists; give another one, or overwrite=True")
+    if folder.exists() and not (folder / "card.json").exists():
+        raise ValueError(f"folder: {folder} exists and is no checkpoint; give another one")
 
 
 def describe(checkpoint: str | os.PathLike) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
+from jaxcam.weights.caffe.caffemodel import read_caffemodel
 from jaxcam.weights.rules import Source
 from jaxcam.weights.torch_file import read_torch_file
 
@@ -41,8 +42,6 @@ def read_source(source: str | os.PathLike) -> tuple[Source, str]:
     _check(path)
     described = {"source": name, "sha256": _sha256(path)}
     if path.suffix == ".caffemodel":
-        from jaxcam.weights.caffe.caffemodel import read_caffemodel
-
         caffe = read_caffemodel(path)
         return Source(caffe.arrays, layers=caffe.layers, description=described), "caffe"
     config = config or _config_beside(path)
