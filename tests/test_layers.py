@@ -90,14 +90,14 @@ def test_local_response_norm_has_a_gradient_at_zero():
 @pytest.mark.parametrize("size", [(7, 7), (14, 14), (5, 8), (2, 3)])
 def test_adaptive_mean(size, grid):
     """Cell i of a target axis is the mean of the cells that its share of the source touches."""
-    x = jnp.asarray(features(2, *size, 3))
+    x = features(2, *size, 3)
     expected = np.empty((2, *grid, 3))
     for i, j in np.ndindex(*grid):
         rows, columns = (
             slice(index * source // target, -(-(index + 1) * source // target))
             for index, source, target in zip((i, j), size, grid, strict=True)
         )
-        expected[:, i, j] = np.asarray(x)[:, rows, columns].mean((1, 2))
+        expected[:, i, j] = x[:, rows, columns].mean((1, 2))
     np.testing.assert_allclose(adaptive_mean(x, grid), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -109,7 +109,7 @@ def test_adaptive_mean_is_torchs(size, grid):
 
 
 def test_adaptive_mean_leaves_its_own_grid_alone():
-    x = jnp.asarray(features(2, 6, 5, 3))
+    x = features(2, 6, 5, 3)
     assert adaptive_mean(x, (6, 5)) is x
 
 

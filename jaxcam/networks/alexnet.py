@@ -77,18 +77,17 @@ class AlexNet(Backbone):
         index = int(name.removeprefix("conv")) - 1
         window = WINDOWS[index] if index < len(WINDOWS) else 3
         # As published, for inputs of 0..255; torchvision, which has inputs around 1, leaves it to its library.
-        published = {
-            "kernel_init": nn.initializers.normal(0.01),
-            "bias_init": nn.initializers.constant(0.0 if name in ("conv1", "conv3") else 1.0),
-        }
+        published = self.order != "pool"
+        bias = 1.0 if published and name not in ("conv1", "conv3") else 0.0
         return nn.Conv(
             self.channels[index],
             (window, window),
             4 if index == 0 else 1,
             padding=self.padding if index == 0 else window // 2,
             feature_group_count=self.groups[index],
+            kernel_init=nn.initializers.normal(0.01) if published else nn.initializers.lecun_normal(),
+            bias_init=nn.initializers.constant(bias),
             name=name,
-            **({} if self.order == "pool" else published),
         )
 
 

@@ -59,7 +59,7 @@ class FullyConnectedHead(nn.Module):
     """
 
     num_classes: int
-    grid: tuple[int, int]
+    grid: tuple[int, ...]
     width: int = 4096
     dropout: float = 0.5
     dropout_first: bool = False

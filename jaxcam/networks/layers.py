@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from jaxcam.arrays import Features
+from jaxcam.arrays import Features, type_of_array
 
 # He initialization by the fan-out, which torchvision gives its convolutions.
 kernel_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -150,7 +150,7 @@ def cam_convolution(x: Features, channels: int, groups: int, *, bias: float = 0.
     return layer(x)
 
 
-def adaptive_mean(x: Features, grid: tuple[int, int]) -> Float[Array, "b y x k"]:
+def adaptive_mean(x: Features, grid: tuple[int, ...]) -> Float[type_of_array, "b y x k"]:
     """Means of windows that cover the cells evenly, as torch's adaptive average pooling; the cells for equal sizes."""
     for axis, target in enumerate(grid, start=1):
         if x.shape[axis] != target:
