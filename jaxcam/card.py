@@ -37,6 +37,7 @@ class Preprocessing:
 
 IMAGENET = Preprocessing()  # torchvision's and timm's
 IMAGENET_BICUBIC = Preprocessing(interpolation="catmull_rom")  # Pillow's bicubic
+SYMMETRIC = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # to [-1, 1]: Inception's
 CAFFE = Preprocessing(scale=255.0, mean=(104.0, 117.0, 123.0), std=(1.0,), channel_order="BGR")
 
 

@@ -1,10 +1,15 @@
 """Networks of torchvision with random weights, saved by torch and imported: the same logits and last features."""
 
-import jax
+from types import SimpleNamespace
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxcam
+from jaxcam.card import IMAGENET
+from jaxcam.forward import normalize_channels
+from jaxcam.networks import NETWORKS
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch, and --no-deps torchvision")
 networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")
@@ -24,6 +29,8 @@ FEATURES = {
     "efficientnet_b2": ("features", None),
     "efficientnet_b3": ("features", None),
     "efficientnet_b4": ("features", None),
+    "googlenet_torchvision": ("inception5b", None),
+    "inception_v3": ("Mixed_7c", None),
     "mobilenet_v2": ("features", None),
     "mobilenet_v3_small": ("features", None),
     "mobilenet_v3_large": ("features", None),
@@ -63,9 +70,13 @@ FEATURES = {
 }
 # The smallest of each family, for `make test`.
 SMALLEST = {"resnet18", "densenet121", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"}
-SMALLEST |= {"convnext_tiny", "efficientnet_b0", "regnet_y_400mf", "vit_b_32"}
-BUILDERS = {"alexnet_torchvision": "alexnet"}  # where torchvision's builder has another name
-OPTIONS = {}  # what torchvision's builder is to be told
+SMALLEST |= {"alexnet_torchvision", "vgg11"}
+SMALLEST |= {"googlenet_torchvision", "inception_v3", "convnext_tiny", "efficientnet_b0", "regnet_y_400mf", "vit_b_32"}
+# Where torchvision's builder has another name.
+BUILDERS = {"alexnet_torchvision": "alexnet", "googlenet_torchvision": "googlenet"}
+# What torchvision's builder is to be told: that there are auxiliary classifiers, as in the published weights.
+WITH_AUXILIARY = {"aux_logits": True, "init_weights": False}
+OPTIONS = {"googlenet_torchvision": WITH_AUXILIARY, "inception_v3": WITH_AUXILIARY}
 
 
 def cases():
@@ -80,18 +91,17 @@ def test_equals_torchvision(name, tmp_path):
     assert report["fresh"] == []
     size = params.card.image_size
     for height, width in (size,) if name.startswith("vit") else (size, (size[0] - 61, size[1] + 38)):
-        check(params, model, *FEATURES[name], (height, width))
+        networks.check_equal(params, model, *FEATURES[name], (height, width))
 
 
-def check(params, model, module, change, size):
-    pixels = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
-    kept = []
-    hook = model.get_submodule(module).register_forward_hook(lambda _module, _input, output: kept.append(output))
-    with torch.no_grad():
-        expected = model(torch.from_numpy(pixels)).numpy()
-    hook.remove()
-    features = kept[0] if change is None else change(kept[0])
-    features = features.numpy().transpose(0, 2, 3, 1) if features.ndim == 4 else features.numpy()
-    ours = jax.jit(params.network.apply)(params.variables, pixels.transpose(0, 2, 3, 1))
-    for got, wanted in zip(ours, (features, expected), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+@pytest.mark.parametrize("name, model", [("inception_v3", "Inception3"), ("googlenet_torchvision", "GoogLeNet")])
+def test_card_does_what_torchvision_does_inside(name, model):
+    """The published weights take ImageNet's normalization back in the network, transform_input=True."""
+    images = jnp.asarray(np.random.default_rng(0).uniform(size=(1, 8, 6, 3)), jnp.float32)
+    normalized = normalize_channels(images, IMAGENET)
+    tell = SimpleNamespace(transform_input=True)
+    expected = getattr(networks.models, model)._transform_input(
+        tell, torch.tensor(np.asarray(normalized)).permute(0, 3, 1, 2)
+    )
+    ours = normalize_channels(images, NETWORKS[name].preprocessing)
+    np.testing.assert_allclose(ours, expected.permute(0, 2, 3, 1).numpy(), rtol=1e-5, atol=1e-6)

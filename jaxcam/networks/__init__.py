@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxcam.card import CAFFE, IMAGENET, IMAGENET_BICUBIC, Preprocessing
+from jaxcam.card import CAFFE, IMAGENET, IMAGENET_BICUBIC, SYMMETRIC, Preprocessing
 from jaxcam.networks.alexnet import alexnet_gap, alexnet_original, alexnet_plus_gap, alexnet_torchvision
 from jaxcam.networks.classifier import Backbone, Classifier, Functions
 from jaxcam.networks.convnext import (
@@ -23,7 +23,9 @@ from jaxcam.networks.efficientnet import (
     efficientnet_b4,
 )
 from jaxcam.networks.googlenet import googlenet_gap, googlenet_gmp, googlenet_original
+from jaxcam.networks.googlenet_torchvision import googlenet_bn
 from jaxcam.networks.heads import LinearHead
+from jaxcam.networks.inception import inception_v3
 from jaxcam.networks.mobilenet_v2 import mobilenet_v2
 from jaxcam.networks.mobilenet_v3 import (
     mobilenet_v3_large,
@@ -116,6 +118,8 @@ NETWORKS: dict[str, Entry] = {
     "googlenet": Entry(googlenet_original, 224, CAFFE),
     "googlenet_gap": Entry(googlenet_gap, 224, CAFFE),
     "googlenet_gmp": Entry(googlenet_gmp, 224, CAFFE),
+    "googlenet_torchvision": Entry(googlenet_bn, 224, SYMMETRIC),
+    "inception_v3": Entry(inception_v3, 299, SYMMETRIC),
     "mobilenet_v2": Entry(mobilenet_v2),
     "mobilenet_v3_small": Entry(mobilenet_v3_small),
     "mobilenet_v3_small_gap": Entry(mobilenet_v3_small_gap),

@@ -29,6 +29,9 @@ INCEPTIONS = {
     "inception_5a": (256, 160, 320, 32, 128, 128),
     "inception_5b": (384, 192, 384, 48, 128, 128),
 }
+STAGES = ("conv1", "pool1", "conv2", "pool2", *[name for name in INCEPTIONS if "_3" in name])
+STAGES += ("pool3", *[name for name in INCEPTIONS if "_4" in name])
+STAGES += ("pool4", *[name for name in INCEPTIONS if "_5" in name])
 
 
 def convolution(features: int, window: int, stride: int = 1, *, name: str) -> nn.Conv:
@@ -84,11 +87,8 @@ class GoogLeNet(Backbone):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        names = ["conv1", "pool1", "conv2", "pool2", *INCEPTIONS]
-        names.insert(names.index("inception_4a"), "pool3")
-        names.insert(names.index("inception_5a"), "pool4")
-        names = names[: names.index(self.last) + 1]
-        return (*names, "cam_conv") if self.cam_channels else tuple(names)
+        names = STAGES[: STAGES.index(self.last) + 1]
+        return (*names, "cam_conv") if self.cam_channels else names
 
     def run(self, name, x, train):
         if name == "conv1":

@@ -27,6 +27,8 @@ PARAMETERS = {
     "googlenet": 6_998_552,  # 3_486_016 + 1_043_456 + 1_444_080 + 1_025_000
     "googlenet_gap": 12_179_752,  # 3_486_016 + 7_668_736 + 1_025_000
     "googlenet_gmp": 12_179_752,
+    "googlenet_torchvision": 6_624_904,
+    "inception_v3": 23_834_568,  # 27_161_264 with the auxiliary classifier's 98_560 + 2_459_136 + 769_000
     "mobilenet_v2": 3_504_872,
     "mobilenet_v3_small": 2_542_856,
     "mobilenet_v3_small_gap": 1_504_008,  # 2_542_856 - 590_848 - 1_025_000 + 577_000

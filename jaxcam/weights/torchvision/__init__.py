@@ -5,6 +5,8 @@ from jaxcam.weights.torchvision.alexnet import ALEXNET
 from jaxcam.weights.torchvision.convnext import CONVNEXT, CONVNEXT_GAP
 from jaxcam.weights.torchvision.densenet import DENSENET
 from jaxcam.weights.torchvision.efficientnet import EFFICIENTNET
+from jaxcam.weights.torchvision.googlenet import GOOGLENET
+from jaxcam.weights.torchvision.inception import INCEPTION
 from jaxcam.weights.torchvision.mobilenet_v2 import MOBILENET_V2
 from jaxcam.weights.torchvision.mobilenet_v3 import MOBILENET_V3, MOBILENET_V3_GAP
 from jaxcam.weights.torchvision.regnet import REGNET_Y
@@ -31,6 +33,8 @@ TORCHVISION: dict[str, Table] = {
     "efficientnet_b2": EFFICIENTNET,
     "efficientnet_b3": EFFICIENTNET,
     "efficientnet_b4": EFFICIENTNET,
+    "googlenet_torchvision": GOOGLENET,
+    "inception_v3": INCEPTION,
     "mobilenet_v2": MOBILENET_V2,
     "mobilenet_v3_small": MOBILENET_V3,
     "mobilenet_v3_small_gap": MOBILENET_V3_GAP,
