@@ -49,7 +49,7 @@ CASES = {
     "googlenet_gap": (CAM, (75, 53), plain.googlenet, plain.pooled_linear),
     "googlenet_gap-groups": ({**CAM, "cam_groups": 2}, (53, 75), plain.googlenet, plain.pooled_linear),
     "googlenet_gmp": (CAM, (75, 53), plain.googlenet, partial(plain.pooled_linear, pool=global_max)),
-    "nin": ({}, (107, 83), plain.nin, plain.pooled),
+    "nin": ({}, (75, 67), plain.nin, plain.pooled),
 }
 CORE = {"alexnet_gap", "vgg16_gap", "googlenet_gap"}
 
