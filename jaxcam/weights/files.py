@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +34,33 @@ def read_source(source: str | os.PathLike) -> tuple[Source, str]:
     Raises:
         ValueError: for a file that is missing, damaged, of an unknown kind, or more than weights.
     """
-    path, name, config = Path(source), Path(source).name, {}
+    path = Path(source)
     if isinstance(source, str) and not path.exists() and _may_be_on_the_hub(source):
         from jaxcam.weights.hub import fetch
 
         path, config = fetch(source)
-        name = source
+        return replace(_read(path), config=config, description=_describe(source, path)), "timm"
     _check(path)
-    described = {"source": name, "sha256": _sha256(path)}
+    read = replace(_read(path), description=_describe(path.name, path))
     if path.suffix == ".caffemodel":
-        caffe = read_caffemodel(path)
-        return Source(caffe.arrays, layers=caffe.layers, description=described), "caffe"
-    config = config or _config_beside(path)
+        return read, "caffe"
+    config = _config_beside(path)
+    return replace(read, config=config), "timm" if "architecture" in config else "torchvision"
+
+
+def _read(path: Path) -> Source:
+    if path.suffix == ".caffemodel":
+        return read_caffemodel(path)
     arrays = _Safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
     if not arrays:
         raise ValueError(f"{path}: it holds no arrays")
-    return Source(arrays, config=config, description=described), "timm" if "architecture" in config else "torchvision"
+    return Source(arrays)
+
+
+def _describe(name: str, path: Path) -> dict[str, str]:
+    """What is kept of a file in the record: its name without the folder, and its hash."""
+    with path.open("rb") as file:
+        return {"source": name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 class _Safetensors(Mapping[str, np.ndarray]):
@@ -97,11 +109,6 @@ def _check(path: Path) -> None:
         raise ValueError(f"{path}: it is no file; give the file of weights itself")
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: got a {path.suffix or 'name without a suffix'}; known are {', '.join(SUFFIXES)}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _config_beside(path: Path) -> dict[str, Any]:

@@ -161,10 +161,10 @@ def _leaf(array, layout, path, needed):
     if path not in needed:
         raise ValueError(f"the network has no {path}")
     if array.dtype not in FLOATS:
-        raise ValueError(f"got {array.dtype}; float32, float16 or bfloat16 is expected")
+        raise ValueError(f"got {array.dtype} in place of float32, float16 or bfloat16")
     try:
         leaf = layout(array, needed[path])
-    except ValueError:  # of a transposition, or of a shape with another number of axes
+    except (ValueError, IndexError):  # where there is another number of axes or values
         leaf = array
     if leaf.shape != needed[path]:
         raise ValueError(f"got shape {array.shape}, of which {path} {needed[path]} cannot be made")
