@@ -46,8 +46,7 @@ CASES = {
     "vgg16_gap": ({"channels": 4, **CAM}, (75, 53), plain.vgg, plain.pooled_linear),
     "vgg16_gap-groups": ({"channels": 4, **CAM, "cam_groups": 2}, (53, 75), plain.vgg, plain.pooled_linear),
     "googlenet": ({}, (75, 53), plain.googlenet, plain.pooled_linear),
-    "googlenet_gap": (CAM, (75, 53), plain.googlenet, plain.pooled_linear),
-    "googlenet_gap-groups": ({**CAM, "cam_groups": 2}, (53, 75), plain.googlenet, plain.pooled_linear),
+    "googlenet_gap": ({**CAM, "cam_groups": 2}, (53, 75), plain.googlenet, plain.pooled_linear),
     "googlenet_gmp": (CAM, (75, 53), plain.googlenet, partial(plain.pooled_linear, pool=global_max)),
     "nin": ({}, (75, 67), plain.nin, plain.pooled),
 }
