@@ -17,6 +17,8 @@ from jaxcam.weights.rules import Source
 from jaxcam.weights.torch_file import read_torch_file
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".caffemodel")
+# Types of safetensors that NumPy has, with ml_dtypes; not the floats of 4, 6 and 8 bits.
+NUMPY_KINDS = "F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL C64".split()
 # Files that people keep weights in and that are not read: no one names a model of the Hub so.
 OTHER_SUFFIXES = (".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".npy", ".npz", ".onnx", ".pb", ".pkl", ".tar", ".tflite")
 
@@ -67,21 +69,20 @@ class _Safetensors(Mapping[str, np.ndarray]):
     """The arrays of a `.safetensors` file. Each is read when it is asked for, so a large file is never held whole."""
 
     def __init__(self, path: Path):
-        self.path = path
         try:
             self.file = safe_open(path, framework="np")  # which checks all lengths and offsets
             self.names = dict.fromkeys(self.file.keys())
         except Exception as error:
             raise ValueError(f"{path}: it is damaged, or no safetensors file: {error}") from error
+        kinds = {name: self.file.get_slice(name).get_dtype() for name in self.names}
+        wrong = [f"{name} ({kind})" for name, kind in kinds.items() if kind not in NUMPY_KINDS]
+        if wrong:
+            raise ValueError(f"{path}: NumPy has not the types of {', '.join(wrong[:5])}; save it as float32")
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.names:
             raise KeyError(name)
-        try:
-            return self.file.get_tensor(name)
-        except Exception as error:
-            kind = self.file.get_slice(name).get_dtype()
-            raise ValueError(f"{self.path} holds {name} as {kind}, a type that NumPy has not") from error
+        return self.file.get_tensor(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
