@@ -279,8 +279,7 @@ def test_many_threads_read_the_same():
 @pytest.mark.parametrize("size", [(20, 20), (61, 33), (120, 200), (1, 1), (60, 7)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "catmull_rom"])
 def test_resize_image_is_the_antialiased_matrix(size, interpolation):
-    rows = resize_matrix(60, size[0], interpolation, antialias=True)
-    columns = resize_matrix(90, size[1], interpolation, antialias=True)
+    rows, columns = (resize_matrix(n, m, interpolation, antialias=True) for n, m in zip((60, 90), size, strict=True))
     expected = np.einsum("yh,hwc,xw->yxc", rows, PHOTO.astype(np.float64), columns).clip(0, 255)
     image = resize_image(PHOTO, size, interpolation=interpolation)
     assert image.dtype == np.uint8

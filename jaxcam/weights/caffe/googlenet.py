@@ -1,6 +1,6 @@
 """GoogLeNet: BVLC's, and the ones with global average pooling of the CAM release, for ILSVRC and Places205."""
 
-from jaxcam.weights.caffe.cam import CLASSIFIER, FRESH, RULES, cam_groups
+from jaxcam.weights.caffe.gap import CLASSIFIER, FRESH, RULES, cam_groups
 from jaxcam.weights.rules import Rule, Table
 
 STEM = (

@@ -1,6 +1,6 @@
 """VGG-16: Oxford's, and the one with global average pooling of the CAM release."""
 
-from jaxcam.weights.caffe.cam import CLASSIFIER, FRESH, RULES, cam_groups
+from jaxcam.weights.caffe.gap import CLASSIFIER, FRESH, RULES, cam_groups
 from jaxcam.weights.rules import Rule, Table
 
 CONVOLUTIONS = Rule(r"(conv\d_\d)", r"backbone/\1", "convolution")

@@ -18,6 +18,7 @@ def cam_groups(channels: int) -> Callable[[Source], dict[str, Any]]:
 
     def options(source: Source) -> dict[str, Any]:
         shape = source.arrays["CAM_conv.weight"].shape if "CAM_conv.weight" in source.arrays else ()
-        return {"cam_groups": channels // shape[1]} if len(shape) == 4 and channels % shape[1] == 0 else {}
+        whole = len(shape) == 4 and shape[1] and channels % shape[1] == 0
+        return {"cam_groups": channels // shape[1]} if whole else {}
 
     return options
