@@ -7,10 +7,8 @@ from typing import Any
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from jaxcam.networks import NETWORKS
 from jaxcam.params import default_card, make_network, sample_pixels
 from jaxcam.weights import ORIGINS
-
 
 LINE = "{:<24} {:>10} {:>13} {:>8} {:>11}  {:<3}  {}"
 HEADER = LINE.format("network", "parameters", "multiply-adds", "input", "map", "cam", "weights from")
