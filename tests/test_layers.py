@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxcam.networks.layers import adaptive_mean, cam_convolution, local_response_norm, max_pool
+from jaxcam.networks.layers import (
+    SqueezeExcitation,
+    adaptive_mean,
+    cam_convolution,
+    local_response_norm,
+    max_pool,
+    mean_pool,
+    rounded_channels,
+)
 from tests.reference import caffe
 
 
@@ -45,6 +53,14 @@ def test_max_pool_is_torchs(window, stride, padding, size, ceil):
     x = features(2, *size, 3)
     expected = torch_of(lambda f, x: f.max_pool2d(x, window, stride, padding, ceil_mode=ceil), x)
     np.testing.assert_array_equal(max_pool(x, window, stride, padding=padding, ceil=ceil), expected)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("window, stride, padding", POOLS)
+def test_mean_pool_is_torchs(window, stride, padding, size):
+    x = features(2, *size, 3)
+    expected = torch_of(lambda f, x: f.avg_pool2d(x, window, stride, padding), x)
+    np.testing.assert_allclose(mean_pool(x, window, stride, padding=padding), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("window, padding", [(2, 0), (3, 0), (3, 1), (5, 2)])
@@ -125,3 +141,27 @@ def test_cam_convolution(groups):
     output = Added().apply({"params": {"cam_conv": {"kernel": kernel, "bias": bias}}}, x)
     expected = caffe.convolution(channels_first(x), kernel.transpose(3, 2, 0, 1), bias, pad=1)
     np.testing.assert_allclose(channels_first(output), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("gate, plain", [
+    (nn.sigmoid, lambda z: 1 / (1 + np.exp(-z))),
+    (nn.hard_sigmoid, lambda z: np.clip(z / 6 + 0.5, 0, 1)),
+])  # fmt: skip
+def test_squeeze_excitation(gate, plain):
+    x, reduce, expand = features(2, 3, 5, 8), features(8, 4), features(4, 8, scale=4.0)
+    biases = features(4), features(8)
+    parts = zip(("reduce", "expand"), (reduce, expand), biases, strict=True)
+    params = {name: {"kernel": kernel, "bias": bias} for name, kernel, bias in parts}
+    output = SqueezeExcitation(4, jnp.tanh, gate).apply({"params": params}, x)
+    gates = plain(np.tanh(x.mean((1, 2)) @ reduce + biases[0]) @ expand + biases[1])
+    assert gates.min() < 0.1
+    assert gates.max() > 0.9
+    np.testing.assert_allclose(output, x * gates[:, None, None], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "channels, rounded", [(3, 8), (8, 8), (11, 16), (12, 16), (18, 24), (19, 24), (20, 24), (28.8, 32), (51.2, 48)]
+)
+def test_rounded_channels(channels, rounded):
+    """To the nearest multiple of 8, where that is at least nine tenths: 16 would be too few for 18."""
+    assert rounded_channels(channels) == rounded

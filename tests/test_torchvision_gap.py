@@ -1,4 +1,4 @@
-"""GAP networks made of torchvision's plain VGGs: the shared part gives torchvision's features, the rest is fresh."""
+"""GAP networks made of torchvision's plain ones: the shared part gives torchvision's features, the rest is fresh."""
 
 import jax
 import numpy as np
@@ -58,3 +58,15 @@ def test_takes_any_number_of_classes_and_groups(saved):
     assert weights["backbone"]["cam_conv"]["kernel"].shape == (3, 3, 256, 1024)
     np.testing.assert_allclose(weights["backbone"]["cam_conv"]["kernel"].std(), 0.01, rtol=0.01)
     assert weights["head"]["classifier"]["kernel"].shape == (1024, 2)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "mobilenet_v3_large"])
+def test_mobilenet_shares_the_backbone(name, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    networks.save_file(networks.random_model(name).state_dict(), path)
+    plain, _ = jaxcam.import_weights(path, name)
+    params, report = jaxcam.import_weights(path, f"{name}_gap", num_classes=3)
+    assert set(report["fresh"]) == {"head/classifier/kernel", "head/classifier/bias"}
+    for collection in ("params", "batch_stats"):
+        trees = (variables[collection]["backbone"] for variables in (params.variables, plain.variables))
+        jax.tree.map(np.testing.assert_array_equal, *trees)
