@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -201,23 +201,13 @@ def import_with(arguments: Sequence[str]) -> Callable[..., int]:
             options: of the network, as "name=value"; a value is JSON or a plain word.
             overwrite: replace an existing checkpoint.
         """
-        from jaxcam import weights
-        from jaxcam.checkpoints import check_place, save
-        from jaxcam.class_names.name_file import read_class_names
-        from jaxcam.weights.summary import summarize_import
+        from jaxcam.weights.checkpoint import make_checkpoint, summarize
 
-        check_place(out, overwrite=overwrite)
-        names, ids = read_class_names(classes) if classes else ((), ())
-        given, chosen = {"origin": origin, "num_classes": num_classes, "classes": names}, parse_options(options)
-        not_the_networks = sorted(chosen.keys() & {*given, "source", "network", "key"})
-        if not_the_networks:
-            raise ValueError(f"options: got {', '.join(not_the_networks)}, which no network has as an option")
-        params, report = weights.import_weights(source, network, **given, **chosen)
-        if ids:
-            params = params.replace(card=replace(params.card, class_ids=ids))
-        command = shlex.join(["jaxcam", *arguments])
-        save(params, out, record={**report, "command": command}, overwrite=overwrite)
-        print(summarize_import(params, report, out))
+        record = {"command": shlex.join(["jaxcam", *arguments])}
+        given: dict[str, Any] = {"origin": origin, "classes": classes, "num_classes": num_classes}
+        given |= {"options": parse_options(options), "overwrite": overwrite, "record": record}
+        params, report = make_checkpoint(source, network, out, **given)
+        print(summarize(params, report, out))
         return 0
 
     return import_weights

@@ -13,7 +13,7 @@ from jaxcam.checkpoints import folders
 from jaxcam.class_names.name_file import read_class_names
 from jaxcam.cli import main
 from jaxcam.params import make_network
-from jaxcam.weights.summary import summarize_import
+from jaxcam.weights.checkpoint import summarize
 from tests.reference.torch_names import torch_arrays
 from tests.reference.weights import random_variables
 
@@ -92,7 +92,7 @@ def test_summary_of_a_network_without_maps(tmp_path):
         "overridden": ["lrn"],
     }
     report["ignored"] = [f"data{index}" for index in range(9)]
-    lines = summarize_import(jaxcam.Params({}, network, card), report, tmp_path / "alexnet").splitlines()
+    lines = summarize(jaxcam.Params({}, network, card), report, tmp_path / "alexnet").splitlines()
     assert lines[1] == "ignored: data0, data1, data2, data3, data4, data5 and 3 more"
     assert lines[2] == "not as caffe has it: lrn"
     assert lines[-1].startswith(f'next: jaxcam.logits(jaxcam.load("{tmp_path}/alexnet"), images) in Python')

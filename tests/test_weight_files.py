@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import ml_dtypes
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from jaxcam.weights import files
 from jaxcam.weights.files import read_source
 from tests.reference.caffemodel import caffemodel
 
@@ -131,6 +133,36 @@ def test_config_of_timm_beside_a_file_tells_its_origin(weights):
     weights.with_name("config.json").write_text('{"architecture": ')
     with pytest.raises(ValueError, match=r"config\.json: it is damaged: .*; restore it, or move it away"):
         read_source(weights)
+
+
+@pytest.mark.parametrize("name", ["timm/resnet18.a1_in1k", "hf-hub:timm/resnet18", "somebody/my-model_2"])
+def test_a_model_of_the_hub(weights, monkeypatch, name):
+    monkeypatch.setattr(files, "fetch", lambda asked: (weights, {"asked": asked}))
+    read, origin = read_source(name)
+    assert (read.config, origin, read.description["source"]) == ({"asked": name}, "timm", name)
+
+    def absent(name):
+        raise ValueError("the Hub has no such model")
+
+    monkeypatch.setattr(files, "fetch", absent)
+    with pytest.raises(ValueError, match=f"there is no file {name}, and no such model of the Hub: the Hub has no"):
+        read_source(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "./resnet18", "/a/resnet18", "a/b/resnet18", "~/resnet18", "a/resnet18.bin", "a/weights.pth", ""],
+)
+def test_what_is_no_name_of_a_model_is_not_looked_up(monkeypatch, name):
+    monkeypatch.setattr(files, "fetch", None)
+    with pytest.raises(ValueError, match=r"there is no such file|it is no file"):
+        read_source(name)
+
+
+def test_a_path_is_never_a_model(monkeypatch):
+    monkeypatch.setattr(files, "fetch", None)
+    with pytest.raises(ValueError, match="there is no such file"):
+        read_source(Path("timm/resnet18.a1_in1k"))
 
 
 def test_caffemodel(tmp_path):

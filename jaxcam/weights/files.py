@@ -13,12 +13,13 @@ import numpy as np
 from safetensors import safe_open
 
 from jaxcam.weights.caffe.caffemodel import read_caffemodel
+from jaxcam.weights.hub import PREFIXES, fetch
 from jaxcam.weights.rules import Source
 from jaxcam.weights.torch_file import read_torch_file
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".caffemodel")
 # Types of safetensors that NumPy has, with ml_dtypes; not the floats of 4, 6 and 8 bits.
-NUMPY_KINDS = "F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL C64".split()
+NUMPY_KINDS = ["F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64"]
 # Files that people keep weights in and that are not read: no one names a model of the Hub so.
 OTHER_SUFFIXES = (".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".npy", ".npz", ".onnx", ".pb", ".pkl", ".tar", ".tflite")
 
@@ -38,9 +39,10 @@ def read_source(source: str | os.PathLike) -> tuple[Source, str]:
     """
     path = Path(source)
     if isinstance(source, str) and not path.exists() and _may_be_on_the_hub(source):
-        from jaxcam.weights.hub import fetch
-
-        path, config = fetch(source)
+        try:
+            path, config = fetch(source)
+        except ValueError as error:
+            raise ValueError(f"there is no file {source}, and no such model of the Hub: {error}") from error
         return replace(_read(path), config=config, description=_describe(source, path)), "timm"
     _check(path)
     read = replace(_read(path), description=_describe(path.name, path))
@@ -96,8 +98,9 @@ class _Safetensors(Mapping[str, np.ndarray]):
 
 def _may_be_on_the_hub(source: str) -> bool:
     """Whether a string that names no file can be the name of a model: "timm/resnet50.a1_in1k"."""
-    known = Path(source).suffix.lower() in SUFFIXES + OTHER_SUFFIXES
-    return not known and re.fullmatch(r"(hf[-_]hub:)?[\w-][\w.-]*/[\w-][\w.-]*", source) is not None
+    if Path(source).suffix.lower() in SUFFIXES + OTHER_SUFFIXES:
+        return False
+    return source.startswith(PREFIXES) or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source) is not None
 
 
 def _check(path: Path) -> None:
