@@ -119,9 +119,11 @@ class MobileNetV3(Backbone):
             return self.activation(layer(16, 3, 2)(x, train))
         if name == "last":
             return self.activation(layer(6 * x.shape[-1], 1)(x, train))
-        *widths, squeeze, hard_swish, stride = BLOCKS[self.size][self.stages.index(name) - 1]
+        side, hidden, features, squeeze, hard_swish, stride = BLOCKS[self.size][self.stages.index(name) - 1]
         activation = self.activation if hard_swish else self.relu
-        block = InvertedResidual(*widths, squeeze, stride, self.epsilon, activation, self.relu, name=name)
+        block = InvertedResidual(
+            side, hidden, features, squeeze, stride, self.epsilon, activation, self.relu, name=name
+        )
         return block(x, train)
 
 
