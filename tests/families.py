@@ -1,0 +1,45 @@
+"""The smallest network of each family, with random weights for small images."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcam.card import Card
+from jaxcam.params import Params, default_card, make_network
+from tests.reference.weights import random_variables
+
+CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu")
+
+# The smallest network of each family that has a kernel, and of those that have none.
+SMALLEST = (
+    "alexnet_gap",
+    "convnext_tiny_gap",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet_gap",
+    "googlenet_torchvision",
+    "inception_v3",
+    "mobilenet_v2",
+    "mobilenet_v3_small_gap",
+    "nin",
+    "regnet_y_400mf",
+    "resnet10",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+    "vgg11_gap",
+    "vit_b_32_gap",
+)
+SMALLEST_WITHOUT_KERNEL = ("alexnet", "convnext_tiny", "mobilenet_v3_small", "vit_b_32")
+
+
+def params_of(name, *, own_size=False):
+    """A network with random weights; unless at its own size, for images of less than half of it."""
+    card = default_card(name, CLASSES)
+    size = card.image_size if own_size else tuple(length // 2 // 32 * 32 for length in card.image_size)
+    card = Card(CLASSES, image_size=size, preprocessing=card.preprocessing)
+    network = make_network(name, len(CLASSES))
+    return Params(jax.tree.map(jnp.asarray, random_variables(network, card)), network, card)
+
+
+def photos(params, count=2):
+    return np.random.default_rng(1).integers(0, 256, (count, *params.card.image_size, 3), dtype=np.uint8)

@@ -1,0 +1,49 @@
+"""The smallest network of each family: its gradients, and that `cam` lowers for accelerators."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxcam
+from tests.families import SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos
+
+
+@pytest.mark.parametrize("name", [*SMALLEST, *SMALLEST_WITHOUT_KERNEL])
+def test_gradients(name):
+    """Of one class score, by the image and by every weight: there, finite, and as a difference quotient says."""
+    params = params_of(name, own_size=name.startswith("vit") and name in SMALLEST_WITHOUT_KERNEL)
+    pixels = jnp.asarray(photos(params, count=1), jnp.float32) / 255
+
+    @jax.jit
+    def score_and_gradients(pixels):
+        def score(variables, pixels):
+            return jaxcam.logits(params.replace(variables=variables), pixels)[0, 3]
+
+        return jax.value_and_grad(score, (0, 1))(params.variables, pixels)
+
+    value, (by_weights, by_pixels) = score_and_gradients(pixels)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((by_weights, by_pixels)))
+    idle = [path for path, leaf in jax.tree_util.tree_leaves_with_path(by_weights["params"]) if not leaf.any()]
+    assert not idle
+    slope = jnp.linalg.norm(by_pixels)
+    step = by_pixels / slope * (0.01 * jnp.abs(value) / slope)  # should move the score by a hundredth of it
+    moved = score_and_gradients(pixels + step)[0] - score_and_gradients(pixels - step)[0]
+    np.testing.assert_allclose(moved, 0.02 * jnp.abs(value), rtol=0.1)
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_cam_lowers_for_accelerators(name):
+    """What fails on a TPU or a GPU for its operations fails here, without one."""
+    params = params_of(name)
+    images = jax.ShapeDtypeStruct((2, 64, 48, 3), jnp.uint8)
+    labels = jax.ShapeDtypeStruct((2, 3), jnp.int32)
+    variables = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params.variables)
+
+    @jax.jit
+    def cam(variables, images, labels):
+        return jaxcam.cam(params.replace(variables=variables), images, labels)
+
+    exported = jax.export.export(cam, platforms=["tpu", "cuda"])(variables, images, labels)
+    assert exported.platforms == ("tpu", "cuda")
+    assert [output.shape for output in exported.out_avals] == [(2, 3, 64, 48)]
