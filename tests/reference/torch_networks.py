@@ -47,8 +47,6 @@ def randomize(model):
             torch.nn.init.normal_(module.bias, 0, 0.1)
             module.momentum = 1.0
             module.train()
-        elif isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
     for parameter in model.parameters():
         # Biases of zero, scales of one and a last layer of zeros would hide a mistake.
         if parameter.min() == parameter.max() == 0:
@@ -58,9 +56,6 @@ def randomize(model):
     with torch.no_grad():
         # Patches of 32 pixels and noise give BatchNorm the statistics that these weights lead to.
         model(torch.randn(4, 3, 7, 7).repeat_interleave(32, 2).repeat_interleave(32, 3) + torch.randn(4, 3, 224, 224))
-        for name, statistics in model.named_buffers():
-            if name.endswith("running_var"):
-                statistics.mul_(torch.empty_like(statistics).uniform_(0.5, 1.5))
     return model.eval()
 
 
