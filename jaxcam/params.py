@@ -84,9 +84,11 @@ def init(
     return Params(fresh(key, sample_pixels(card)), module, card)
 
 
-def make_network(name: str, num_classes: int, **options: Any) -> Classifier:
+def make_network(name: str, num_classes: int, /, **options: Any) -> Classifier:
     """The network of that name in the table; a list of JSON's, among its options, is a tuple."""
     options = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
+    if options.keys() & {"name", "parent"}:  # every Flax module has these fields, which are no options
+        raise ValueError(f"network {name}: got options {options}; name and parent are none of its options")
     try:
         return find_entry(name).build(num_classes, **options)
     except TypeError as error:

@@ -157,6 +157,7 @@ def test_options_typed_by_users(file):
     assert params.network == make_network("resnet18", 7, strides=(1, 2, 2, 1), **WIDTH)
     assert "network resnet18: got options" in refusal(file(), depth=3)
     assert "stem: got 'large'; use one of" in refusal(file(), stem="large")
+    assert "name and parent are none of its options" in refusal(file(), name="mine")
     assert "width: got -1" in refusal(file(), width=-1)
     for width in ("wide", 2.5, None):
         assert "network resnet18: " in refusal(file(), width=width)
@@ -240,6 +241,14 @@ def test_a_classifier_that_only_claims_its_classes_is_refused(file):
     """A name for each of its 10^12 classes would take all memory."""
     empty = {"fc.weight": np.zeros((10**12, 0), np.float32), "fc.bias": None}
     assert "fc.weight: got shape (1000000000000, 0)" in refusal(file(empty))
+
+
+def test_a_card_with_a_huge_image_takes_no_memory(file, monkeypatch):
+    original = importing.ORIGINS["torchvision"]["resnet18"]
+    huge = Table(original.rules, "fc", card=lambda card, source: Card(card.classes, image_size=(10**7, 10**7)))
+    monkeypatch.setitem(importing.ORIGINS["torchvision"], "resnet18", huge)
+    params, _ = jaxcam.import_weights(file(), "resnet18", num_classes=3, **WIDTH)
+    assert params.card.image_size == (10**7, 10**7)
 
 
 def test_a_network_that_no_origin_has_is_refused(file):

@@ -150,7 +150,8 @@ def _options(source: Source, table: Table, name: str) -> dict[str, Any]:
 def _shapes(module: Any, card: Card, network: str) -> Any:
     """The network's variables as shapes, or a ValueError for options of which no network can be made."""
     try:
-        return jax.eval_shape(module.init, jax.random.key(0), sample_pixels(card))
+        # The image is made inside, where it takes no memory: its size may be a hostile file's.
+        return jax.eval_shape(lambda key: module.init(key, sample_pixels(card)), jax.random.key(0))
     except ValueError:
         raise
     except Exception as error:
