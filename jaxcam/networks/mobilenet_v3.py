@@ -142,7 +142,9 @@ def mobilenet_v3(
     return Classifier(backbone, MlpHead(num_classes, hidden=hidden, activation=activation, dropout=dropout))
 
 
-def mobilenet_v3_gap(num_classes: int, *, size: str, pool: str = "mean", dropout: float = 0.2, **options: Any):
+def mobilenet_v3_gap(
+    num_classes: int, *, size: str, pool: str = "mean", dropout: float = 0.2, **options: Any
+) -> Classifier:
     """MobileNetV3 with a pooled linear head; `options` are the other fields of `MobileNetV3`."""
     return Classifier(MobileNetV3(size, **options), LinearHead(num_classes, pool, dropout))
 
