@@ -90,10 +90,12 @@ class Mixed(nn.Module):
             y = mean_pool(x, 3, 1, padding=1) if name == "branch_pool" else x
             for index, (channels, *windows) in enumerate(steps, start=1):
                 step = name if len(steps) == 1 else f"{name}_{index}"
-                shrinks = {"stride": 2, "padding": (0, 0)} if halves and index == len(steps) else {}
+                shrinks = halves and index == len(steps)
+                layer = partial(convolution, channels, stride=2 if shrinks else 1, padding=(0, 0) if shrinks else None)
+                letters = ("a", "b") if len(windows) > 1 else ("",)
                 y = [
-                    self.activation(convolution(channels, window, **shrinks, name=f"{step}{letter}")(y, train))
-                    for window, letter in zip(windows, "ab" if len(windows) > 1 else ("",), strict=True)
+                    self.activation(layer(kernel=window, name=step + letter)(y, train))
+                    for window, letter in zip(windows, letters, strict=True)
                 ]
                 y = jnp.concatenate(y, axis=-1)
             outputs.append(y)
