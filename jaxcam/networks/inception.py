@@ -84,24 +84,25 @@ class Mixed(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool):
-        halves = "branch_pool" not in self.branches
-        outputs = []
-        for name, steps in self.branches.items():
-            y = mean_pool(x, 3, 1, padding=1) if name == "branch_pool" else x
-            for index, (channels, *windows) in enumerate(steps, start=1):
-                step = name if len(steps) == 1 else f"{name}_{index}"
-                shrinks = halves and index == len(steps)
-                layer = partial(convolution, channels, stride=2 if shrinks else 1, padding=(0, 0) if shrinks else None)
-                letters = ("a", "b") if len(windows) > 1 else ("",)
-                y = [
-                    self.activation(layer(kernel=window, name=step + letter)(y, train))
-                    for window, letter in zip(windows, letters, strict=True)
-                ]
-                y = jnp.concatenate(y, axis=-1)
-            outputs.append(y)
-        if halves:
-            outputs.append(max_pool(x, 3, 2))
-        return jnp.concatenate(outputs, axis=-1)
+        outputs = [self._branch(x, name, train) for name in self.branches]
+        return jnp.concatenate([*outputs, max_pool(x, 3, 2)] if self._halves() else outputs, axis=-1)
+
+    def _halves(self):
+        return "branch_pool" not in self.branches
+
+    def _branch(self, x, name, train):
+        x = mean_pool(x, 3, 1, padding=1) if name == "branch_pool" else x
+        steps = self.branches[name]
+        for index, (channels, *windows) in enumerate(steps, start=1):
+            step = name if len(steps) == 1 else f"{name}_{index}"
+            stride, padding = (2, (0, 0)) if self._halves() and index == len(steps) else (1, None)
+            layer = partial(convolution, channels, stride=stride, padding=padding)
+            outputs = [
+                self.activation(layer(kernel=window, name=step + letter)(x, train))
+                for window, letter in zip(windows, ("a", "b") if len(windows) > 1 else ("",), strict=True)
+            ]
+            x = jnp.concatenate(outputs, axis=-1)
+        return x
 
 
 class InceptionV3(Backbone):
