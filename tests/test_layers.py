@@ -1,5 +1,7 @@
 """jaxcam.networks.layers against NumPy, and against torch where it is installed."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,11 @@ from flax import linen as nn
 
 from jaxcam.networks.layers import (
     SqueezeExcitation,
+    StochasticDepth,
     adaptive_mean,
     cam_convolution,
+    depthwise,
+    exact_gelu,
     local_response_norm,
     max_pool,
     mean_pool,
@@ -141,6 +146,55 @@ def test_cam_convolution(groups):
     output = Added().apply({"params": {"cam_conv": {"kernel": kernel, "bias": bias}}}, x)
     expected = caffe.convolution(channels_first(x), kernel.transpose(3, 2, 0, 1), bias, pad=1)
     np.testing.assert_allclose(channels_first(output), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("window, stride", [(3, 1), (5, 2), (7, 1), (3, 3)])
+def test_depthwise_convolution(window, stride):
+    """Its values are Caffe's; its derivatives, forward and backward, are those of XLA's convolution."""
+    x, kernel = features(2, 9, 12, 4), features(window, window, 1, 4)
+    options = {"strides": stride, "padding": window // 2, "feature_group_count": 4, "use_bias": False}
+
+    def derivatives(**changes):
+        layer = nn.Conv(4, (window, window), **options, **changes)
+
+        @jax.jit
+        def run(x, kernel):
+            def output(x, kernel):
+                return layer.apply({"params": {"kernel": kernel}}, x)
+
+            value, pull = jax.vjp(output, x, kernel)
+            _, push = jax.jvp(output, (x, kernel), (-x, kernel**2))
+            return value, push, *pull(jnp.tanh(value))
+
+        return run(x, kernel)
+
+    results = derivatives(conv_general_dilated=depthwise)
+    weight, bias = kernel.transpose(3, 2, 0, 1), np.zeros(4)
+    expected = caffe.convolution(channels_first(x), weight, bias, stride=stride, pad=window // 2)
+    np.testing.assert_allclose(channels_first(results[0]), expected, rtol=1e-5, atol=1e-5)
+    for got, wanted in zip(results, derivatives(), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_stochastic_depth():
+    """In training some samples are left out whole, and the mean stays; else nothing happens."""
+    x = features(4000, 1, 2, 3)
+    layer = StochasticDepth(0.3)
+    np.testing.assert_array_equal(layer.apply({}, x, train=False), x)
+    output, other = (
+        np.asarray(layer.apply({}, x, train=True, rngs={"dropout": jax.random.key(seed)})) for seed in range(2)
+    )
+    kept = output.any((1, 2, 3))
+    np.testing.assert_allclose(output, np.where(kept[:, None, None, None], x / 0.7, 0), rtol=1e-5)
+    assert abs(kept.mean() - 0.7) < 4 * np.sqrt(0.3 * 0.7 / len(x))
+    assert (other.any((1, 2, 3)) != kept).any()
+
+
+def test_exact_gelu():
+    """x times the normal distribution's value at x, from Python's own error function."""
+    x = np.linspace(-4, 4, 33, dtype=np.float32)
+    expected = [value * (1 + math.erf(value / math.sqrt(2))) / 2 for value in x]
+    np.testing.assert_allclose(exact_gelu(x.reshape(1, 33)), [expected], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("gate, plain", [

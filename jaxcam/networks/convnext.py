@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead, MlpHead
-from jaxcam.networks.layers import StochasticDepth, exact_gelu
+from jaxcam.networks.layers import StochasticDepth, depthwise, exact_gelu
 
 EPSILON = 1e-6
 layer_norm = partial(nn.LayerNorm, epsilon=EPSILON)
@@ -35,7 +35,8 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool):
         width = x.shape[-1]
-        y = convolution(width, (7, 7), padding=3, feature_group_count=width, name="depthwise")(x)
+        options = {"feature_group_count": width, "conv_general_dilated": depthwise}
+        y = convolution(width, (7, 7), padding=3, name="depthwise", **options)(x)
         y = dense(4 * width, name="expand")(layer_norm(name="norm")(y))
         y = dense(width, name="project")(self.activation(y))
         scale = self.param("layer_scale", nn.initializers.constant(1e-6), (width,))
@@ -48,7 +49,7 @@ class ConvNeXt(Backbone):
     Attributes:
         blocks: number of blocks of each stage.
         width: channels of the first stage; each later stage doubles them.
-        stochastic_depth: share of samples without a block in training: from 0 at the first, it grows to this at the last.
+        stochastic_depth: share of samples without a block in training; from 0 at the first block it grows to this.
         last_norm: whether a LayerNorm of each cell follows, the stage "norm".
         activation: the non-linearity everywhere.
     """

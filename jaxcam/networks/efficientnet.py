@@ -68,8 +68,8 @@ class EfficientNet(Backbone):
     Attributes:
         width: factor of all channels against B0.
         depth: factor of the number of blocks.
-        stochastic_depth: share of samples without a block in training: it grows with each from 0, and would reach this
-            after the last.
+        stochastic_depth: share of samples without a block in training; from 0 at the first block it grows evenly, to
+            this for one after the last.
         epsilon: of BatchNorm.
         activation: the non-linearity everywhere.
     """

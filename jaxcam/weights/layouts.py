@@ -52,7 +52,8 @@ def squeezed(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _without_class_token(array, shape):
     """(1, 1 + y * x, k), a vision transformer's positions, that of the class token first -> (y, x, k)."""
-    return array[:, 1:].reshape(shape)
+    y, x, channels = shape
+    return array[0, 1:].reshape(shape) if array.shape == (1, 1 + y * x, channels) else array
 
 
 # Kind of an array that stands alone -> its layout.
