@@ -133,6 +133,12 @@ def test_stages_of_regnet(name, blocks, widths):
     assert stages_of(*parameters) == list(zip(blocks, widths, strict=True))
 
 
+@pytest.mark.parametrize("options", [{"width": 50}, {"width": 0}, {"slope": -1.0}, {"factor": 1.0}])
+def test_wrong_parameters_of_regnet(options):
+    with pytest.raises(ValueError, match=r"width, slope, factor: got .*; give a width that is a multiple of 8"):
+        make_network("regnet_y_400mf", 7, **options)
+
+
 @pytest.mark.parametrize("name, options", [
     ("efficientnet_b3", {"stochastic_depth": 0.0, "epsilon": 1e-3, "pool": "max"}),
     ("convnext_small", {"blocks": [1, 2, 1, 1], "dropout": 0.5}),

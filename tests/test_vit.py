@@ -82,6 +82,16 @@ def test_wrong_size(name, size, message):
         jax.eval_shape(network.apply, variables, np.zeros((1, *size, 3), np.float32))
 
 
+@pytest.mark.parametrize("options, message", [
+    ({"grid": (14,)}, r"grid: got \(14,\); give the numbers \(y, x\) of patches"),
+    ({"grid": (0, 14)}, r"grid: got \(0, 14\); give the numbers"),
+    ({"heads": 5}, "heads: got 5 for a width of 768; give a divisor of it"),
+])  # fmt: skip
+def test_wrong_option(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_network("vit_b_32_gap", 5, **options)
+
+
 @pytest.mark.parametrize("name", ["vit_b_16", "vit_b_32_gap"])
 def test_record_holds_the_options(name):
     network = make_network(name, 5, **{**SMALL, "grid": [5, 6]})

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -58,7 +57,9 @@ class ConvNorm(nn.Module):
 
 def depthwise(x: Features, kernel: Array, strides: Sequence[int], padding: Any, **options: Any) -> Array:
     """`lax.conv_general_dilated` for an `nn.Conv` that makes one channel of each; faster on a CPU."""
-    convolution = partial(jax.lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
+
+    def convolution(x, kernel):
+        return jax.lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
     def window_sum(x, kernel):
         x = jnp.pad(x, [(0, 0), *padding, (0, 0)])

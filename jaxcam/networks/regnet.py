@@ -77,6 +77,14 @@ class RegNet(Backbone):
     epsilon: float = 1e-5
     activation: Callable = nn.relu
 
+    def __post_init__(self):
+        if self.width < 8 or self.width % 8 or self.slope < 0 or self.factor <= 1:
+            raise ValueError(
+                f"width, slope, factor: got {self.width}, {self.slope}, {self.factor}; "
+                "give a width that is a multiple of 8, no negative slope and a factor above 1"
+            )
+        super().__post_init__()
+
     @property
     def stages(self):
         return ("stem", *(f"stage{index + 1}" for index in range(len(self._stages()))))

@@ -68,12 +68,19 @@ class VisionTransformer(Backbone):
 
     patch: int
     class_token: bool = True
-    grid: tuple[int, int] = (14, 14)
+    grid: tuple[int, ...] = (14, 14)
     depth: int = 12
     width: int = 768
     heads: int = 12
     hidden: int = 3072
     activation: Callable = exact_gelu
+
+    def __post_init__(self):
+        if len(self.grid) != 2 or min(self.grid) < 1:
+            raise ValueError(f"grid: got {self.grid}; give the numbers (y, x) of patches")
+        if self.width % self.heads:
+            raise ValueError(f"heads: got {self.heads} for a width of {self.width}; give a divisor of it")
+        super().__post_init__()
 
     @property
     def stages(self):
