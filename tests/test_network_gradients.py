@@ -32,7 +32,9 @@ def test_gradients(name):
     np.testing.assert_allclose(moved, 0.02 * jnp.abs(value), rtol=0.1)
 
 
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("nin", "vit_b_32_gap") else pytest.mark.slow) for name in SMALLEST]
+)
 def test_cam_lowers_for_accelerators(name):
     """What fails on a TPU or a GPU for its operations fails here, without one."""
     params = params_of(name)

@@ -8,15 +8,11 @@ from jaxcam.checkpoints.folders import _network_record
 from jaxcam.cli import main
 from jaxcam.network_table import summarize
 from jaxcam.networks import NETWORKS
-from jaxcam.params import make_network
-from tests.families import CLASSES, SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos
+from jaxcam.params import Params, default_card, make_network
+from tests.families import CLASSES, SMALLEST_WITHOUT_KERNEL, params_of, photos
 from tests.reference.parameter_counts import PARAMETERS
 
 WITH_KERNEL = [name for name, entry in NETWORKS.items() if hasattr(entry.build(2).head, "kernel")]
-
-
-def slow_unless(names):
-    return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in WITH_KERNEL]
 
 
 def test_every_network_has_a_published_size():
@@ -56,7 +52,13 @@ def test_record_names_the_network(name):
     assert hash(network) == hash(make_network(name, 7))
 
 
-@pytest.mark.parametrize("name", slow_unless((*SMALLEST, "googlenet_gmp")))
+# Of each kind of head and of maps one that is quick: the rest is slow.
+QUICK = ("alexnet_gap", "googlenet_gmp", "nin", "resnet10", "squeezenet1_1", "vit_b_32_gap")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in WITH_KERNEL]
+)
 def test_mean_of_the_map_and_bias_give_the_logit(name):
     params = params_of(name)
     images = photos(params)
@@ -74,7 +76,7 @@ def test_mean_of_the_map_and_bias_give_the_logit(name):
 
 @pytest.mark.parametrize("name", SMALLEST_WITHOUT_KERNEL)
 def test_without_kernel_cam_is_refused(name):
-    params = params_of(name, own_size=True)
+    params = Params({}, make_network(name, 7), default_card(name, CLASSES))  # it is refused before anything is run
     with pytest.raises(ValueError, match="no class activation maps; use grad_cam"):
         jaxcam.cam(params, photos(params, count=1), np.array([1]))
 
