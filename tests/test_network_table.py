@@ -9,17 +9,21 @@ from jaxcam.cli import main
 from jaxcam.network_table import summarize
 from jaxcam.networks import NETWORKS
 from jaxcam.params import Params, default_card, make_network
-from tests.families import CLASSES, SMALLEST_WITHOUT_KERNEL, params_of, photos
+from tests.families import CLASSES, SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos
 from tests.reference.parameter_counts import PARAMETERS
 
 WITH_KERNEL = [name for name, entry in NETWORKS.items() if hasattr(entry.build(2).head, "kernel")]
+
+
+def slow_unless(quick, names):
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 def test_every_network_has_a_published_size():
     assert set(PARAMETERS) == set(NETWORKS)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", slow_unless((*SMALLEST, *SMALLEST_WITHOUT_KERNEL), NETWORKS))
 def test_number_of_parameters(name):
     assert summarize(name).parameters == PARAMETERS[name]
 
@@ -52,13 +56,11 @@ def test_record_names_the_network(name):
     assert hash(network) == hash(make_network(name, 7))
 
 
-# Of each kind of head and of maps one that is quick: the rest is slow.
+# Of each kind of head and of maps one that is quick.
 QUICK = ("alexnet_gap", "googlenet_gmp", "nin", "resnet10", "squeezenet1_1", "vit_b_32_gap")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in WITH_KERNEL]
-)
+@pytest.mark.parametrize("name", slow_unless(QUICK, WITH_KERNEL))
 def test_mean_of_the_map_and_bias_give_the_logit(name):
     params = params_of(name)
     images = photos(params)
