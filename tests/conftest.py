@@ -18,6 +18,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 import hypothesis
 import pytest
 
+# References hold no tests, and some import what is not installed everywhere.
+collect_ignore = ["reference"]
+
 # A first call compiles, which is no slowness of an example.
 hypothesis.settings.register_profile("jaxcam", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("jaxcam")
@@ -32,4 +35,4 @@ def tiny_params():
 
     card = Card(classes=("ant", "bee", "cat", "dog", "elk"), image_size=(32, 32))
     network = make_network("resnet10", 5, width=8, stem="small")
-    return Params(jax.tree.map(jax.numpy.asarray, random_variables(network, card)), network, card)
+    return Params(jax.device_put(random_variables(network, card)), network, card)

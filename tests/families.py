@@ -1,8 +1,8 @@
 """The smallest network of each family, with random weights for small images."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxcam.card import Card
 from jaxcam.params import Params, default_card, make_network
@@ -38,8 +38,13 @@ def params_of(name, *, own_size=False):
     size = card.image_size if own_size else tuple(length // 2 // 32 * 32 for length in card.image_size)
     card = Card(CLASSES, image_size=size, preprocessing=card.preprocessing)
     network = make_network(name, len(CLASSES))
-    return Params(jax.tree.map(jnp.asarray, random_variables(network, card)), network, card)
+    return Params(jax.device_put(random_variables(network, card)), network, card)
 
 
 def photos(params, count=2):
     return np.random.default_rng(1).integers(0, 256, (count, *params.card.image_size, 3), dtype=np.uint8)
+
+
+def slow_unless(quick, names):
+    """The names as parameters of a test, of which only some are quick."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]

@@ -65,7 +65,7 @@ def smooth_params():
     """A network without kinks, whose finite differences are to be trusted."""
     card = Card(classes=("a", "b", "c"), image_size=(16, 16))
     network = make_network("resnet10", 3, width=4, stem="small", activation=nn.softplus)
-    return Params(jax.tree.map(jnp.asarray, random_variables(network, card)), network, card)
+    return Params(jax.device_put(random_variables(network, card)), network, card)
 
 
 @pytest.mark.parametrize("subject", ["images", "params"])

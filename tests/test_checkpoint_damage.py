@@ -5,7 +5,6 @@ import re
 import shutil
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,7 +24,7 @@ DAMAGED = "1 of its arrays are missing or not as they were saved"
 def params():
     card = Card(classes=("a", "b", "c"), image_size=(16, 16))
     network = make_network("resnet10", 3, width=4, stem="small")
-    return Params(jax.tree.map(jnp.asarray, random_variables(network, card)), network, card)
+    return Params(jax.device_put(random_variables(network, card)), network, card)
 
 
 @pytest.fixture(scope="module")

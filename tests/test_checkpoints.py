@@ -27,7 +27,7 @@ CARD = Card(
 
 
 def make(network, card=CARD, seed=0):
-    return Params(jax.tree.map(jnp.asarray, random_variables(network, card, seed)), network, card)
+    return Params(jax.device_put(random_variables(network, card, seed)), network, card)
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,7 @@ def test_activation_is_replaced_everywhere(name, count):
     assert len(calls) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_stages_run_one_by_one(name):
     """At an odd size, and each by itself, so that a network can be split after any of them."""

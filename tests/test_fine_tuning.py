@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -32,7 +31,7 @@ def saved(request, tmp_path_factory):
     """A checkpoint of a network of each kind."""
     card = Card(CLASSES, image_size=(32, 32), threshold=0.3)
     network = make_network(request.param, 3, **NETWORKS[request.param][0])
-    params = Params(jax.tree.map(jnp.asarray, random_variables(network, card)), network, card)
+    params = Params(jax.device_put(random_variables(network, card)), network, card)
     folder = tmp_path_factory.mktemp("saved") / request.param
     jaxcam.save(params, folder)
     return folder, params

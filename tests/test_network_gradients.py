@@ -6,35 +6,37 @@ import numpy as np
 import pytest
 
 import jaxcam
-from tests.families import SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos
+from tests.families import SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos, slow_unless
 
 
-@pytest.mark.parametrize("name", [*SMALLEST, *SMALLEST_WITHOUT_KERNEL])
+# A family whose smallest network comes in two forms is quick with one of them.
+@pytest.mark.parametrize("name", slow_unless((*SMALLEST, "alexnet"), (*SMALLEST, *SMALLEST_WITHOUT_KERNEL)))
 def test_gradients(name):
     """Of one class score, by the image and by every weight: there, finite, and as a difference quotient says."""
     params = params_of(name, own_size=name.startswith("vit") and name in SMALLEST_WITHOUT_KERNEL)
     pixels = jnp.asarray(photos(params, count=1), jnp.float32) / 255
 
+    weights, statistics = params.variables["params"], {**params.variables, "params": None}
+
     @jax.jit
-    def score_and_gradients(pixels):
-        def score(variables, pixels):
-            return jaxcam.logits(params.replace(variables=variables), pixels)[0, 3]
+    def score_and_gradients(weights, pixels):
+        def score(weights, pixels):
+            return jaxcam.logits(params.replace(variables={**statistics, "params": weights}), pixels)[0, 3]
 
-        return jax.value_and_grad(score, (0, 1))(params.variables, pixels)
+        return jax.value_and_grad(score, (0, 1))(weights, pixels)
 
-    value, (by_weights, by_pixels) = score_and_gradients(pixels)
+    value, (by_weights, by_pixels) = score_and_gradients(weights, pixels)
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((by_weights, by_pixels)))
-    idle = [path for path, leaf in jax.tree_util.tree_leaves_with_path(by_weights["params"]) if not leaf.any()]
+    idle = [path for path, leaf in jax.tree_util.tree_leaves_with_path(by_weights) if not leaf.any()]
     assert not idle
     slope = jnp.linalg.norm(by_pixels)
     step = by_pixels / slope * (0.01 * jnp.abs(value) / slope)  # should move the score by a hundredth of it
-    moved = score_and_gradients(pixels + step)[0] - score_and_gradients(pixels - step)[0]
-    np.testing.assert_allclose(moved, 0.02 * jnp.abs(value), rtol=0.1)
+    above, _ = score_and_gradients(weights, pixels + step)
+    below, _ = score_and_gradients(weights, pixels - step)
+    np.testing.assert_allclose(above - below, 0.02 * jnp.abs(value), rtol=0.1)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in ("nin", "vit_b_32_gap") else pytest.mark.slow) for name in SMALLEST]
-)
+@pytest.mark.parametrize("name", slow_unless(("nin", "vit_b_32_gap"), SMALLEST))
 def test_cam_lowers_for_accelerators(name):
     """What fails on a TPU or a GPU for its operations fails here, without one."""
     params = params_of(name)

@@ -9,14 +9,10 @@ from jaxcam.cli import main
 from jaxcam.network_table import summarize
 from jaxcam.networks import NETWORKS
 from jaxcam.params import Params, default_card, make_network
-from tests.families import CLASSES, SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos
+from tests.families import CLASSES, SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos, slow_unless
 from tests.reference.parameter_counts import PARAMETERS
 
 WITH_KERNEL = [name for name, entry in NETWORKS.items() if hasattr(entry.build(2).head, "kernel")]
-
-
-def slow_unless(quick, names):
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 def test_every_network_has_a_published_size():

@@ -9,6 +9,7 @@ from flax import linen as nn
 from jaxcam.card import Card
 from jaxcam.networks import NETWORKS, Classifier, LinearHead, ResNet
 from jaxcam.params import make_network
+from tests.families import slow_unless
 from tests.reference.resnet import ResNet as PlainResNet
 from tests.reference.resnet import convolve, head
 from tests.reference.weights import random_variables
@@ -49,7 +50,7 @@ def network_of(case, **options):
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.core if case == "resnet18" else ()) for case in CASES]
+    "case", slow_unless(("resnet10", "resnet18", "resnet50", "resnet50-fine", "resnext50_32x4d"), CASES)
 )
 def test_resnet_equals_numpy(case):
     """Features and logits, and the mean identity: mean of the class map over cells + bias = logit."""

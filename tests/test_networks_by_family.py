@@ -55,6 +55,7 @@ def test_activation_is_replaced_everywhere(name, field, count):
     assert len(calls) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_stages_run_one_by_one(name):
     """At an odd size, and each by itself, so that a network can be split after any of them."""
@@ -82,6 +83,7 @@ def test_smallest_size(name, side):
     assert logits.shape == (1, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES[:-1])
 def test_training_mode(name):
     """Every norm keeps its share of the old statistics, and dropout's choice depends on the key."""

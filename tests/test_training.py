@@ -89,7 +89,7 @@ def test_run_leaves_a_checkpoint_that_says_how_it_was_made(trained):
     assert loaded.card.image_size == (24, 24)
 
 
-@pytest.mark.parametrize("killed_after", [1, 8])  # before and after the first state was kept
+@pytest.mark.parametrize("killed_after", [pytest.param(1, marks=pytest.mark.slow), 8])  # without a kept state, and with
 def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatch, killed_after):
     few, recipe = squares.spread(60), dataclasses.replace(RECIPE, epochs=2.0)
     whole = train(few, recipe, out=tmp_path / "whole")

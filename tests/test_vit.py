@@ -52,7 +52,7 @@ def test_class_maps_are_made_of_tokens():
     images = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3), dtype=np.uint8)
     bias = variables["params"]["head"]["classifier"]["bias"]
     for size, cells in (((12, 16), (3, 4)), ((20, 8), (5, 2))):
-        params = Params(jax.tree.map(jax.numpy.asarray, variables), network, Card(CARD.classes, image_size=size))
+        params = Params(jax.device_put(variables), network, Card(CARD.classes, image_size=size))
         maps = jaxcam.cam(params, images, np.tile(np.arange(5), (2, 1)), size="cells")
         assert maps.shape == (2, 5, *cells)
         scores = jaxcam.logits(params, images)
