@@ -99,6 +99,7 @@ def test_equals_numpy_after_every_stage(case):
     assert_close(logits, expected["logits"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["alexnet-bvlc", "alexnet_plus_gap", "vgg16", "googlenet_gap", "nin"])
 def test_logits_from_every_stage(case):
     network, variables, images = case_of(case)

@@ -92,6 +92,7 @@ def test_stochastic_depth_is_the_published_one(name, shares):
     np.testing.assert_allclose(found, shares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_b0", "convnext_tiny_gap"])
 def test_stochastic_depth_in_training(name):
     """It leaves blocks out, sample by sample and by the key; without it no key is wanted."""

@@ -106,6 +106,7 @@ def test_the_data_set_comes_first(photos, tmp_path, capsys):
     assert "write jaxcam train folder --data-dir" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_record_tells_the_checkpoint_that_a_run_began_with(run, photos, tmp_path):
     arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--epochs", "1"]
     assert main([*arguments, "--batch-size", "8", "--init", str(run / "checkpoint")]) == 0

@@ -109,7 +109,7 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatc
     assert all(np.array_equal(a, b) for a, b in zip(leaves(whole), leaves(resumed), strict=True))
 
 
-@pytest.mark.parametrize("gap", ["before", "after"])
+@pytest.mark.parametrize("gap", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_a_run_killed_while_keeping_a_state_loses_nothing(squares, tmp_path, monkeypatch, gap):
     few, recipe = squares.spread(60), dataclasses.replace(RECIPE, epochs=2.0)
     whole = train(few, recipe, out=tmp_path / "whole")
@@ -192,6 +192,7 @@ def test_a_network_made_from_functions_is_not_trained():
         start(params, RECIPE, steps=1, steps_an_epoch=1.0)
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_close_to_float32_and_keeps_float32_weights(squares, compiled_step):
     (state, _), first = one_step(squares, dataclasses.replace(RECIPE, bfloat16=True), run_step)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves((state.variables, state.average)))
