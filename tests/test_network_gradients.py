@@ -13,7 +13,7 @@ from tests.families import SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos,
 @pytest.mark.parametrize("name", slow_unless((*SMALLEST, "alexnet"), (*SMALLEST, *SMALLEST_WITHOUT_KERNEL)))
 def test_gradients(name):
     """Of one class score, by the image and by every weight: there, finite, and as a difference quotient says."""
-    params = params_of(name, own_size=name.startswith("vit") and name in SMALLEST_WITHOUT_KERNEL)
+    params = params_of(name)
     pixels = jnp.asarray(photos(params, count=1), jnp.float32) / 255
 
     weights, statistics = params.variables["params"], {**params.variables, "params": None}
