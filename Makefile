@@ -19,8 +19,9 @@ test: $(VENV)/.with-test
 	$(PYTEST) -m "$(MARK)"
 
 # The slow tests compare with torchvision and timm, whose own requirements their networks do not need.
+test-all: MARK :=
 test-all: $(VENV)/.with-torch
-	$(PYTEST)
+	$(PYTEST) -m "$(MARK)"
 
 lint: $(VENV)/.with-dev
 	$(VENV)/bin/ruff format --check .

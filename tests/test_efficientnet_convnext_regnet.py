@@ -154,6 +154,7 @@ def test_record_holds_the_options(name, options):
     assert set(record["options"]) == set(options)
 
 
+@pytest.mark.torch
 def test_gap_network_normalizes_each_cell_with_the_heads_norm(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch")
     networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")

@@ -147,6 +147,7 @@ def test_config_of_another_kind(hub, folder):
         fetch(NAME)
 
 
+@pytest.mark.torch
 def test_offline_with_the_package_itself(tmp_path, monkeypatch):
     """No line of this test reaches a network: the package is told that there is none."""
     constants = pytest.importorskip("huggingface_hub.constants", reason="pip install huggingface_hub")

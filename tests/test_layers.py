@@ -31,6 +31,7 @@ def channels_first(x):
     return np.moveaxis(np.asarray(x), -1, 1)
 
 
+@pytest.mark.torch
 def torch_of(function, x):
     """What a function of torch's makes of channels-last features."""
     torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch")

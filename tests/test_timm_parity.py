@@ -12,6 +12,8 @@ networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvi
 timm = pytest.importorskip("timm", reason="timm is not installed: pip install --no-deps timm huggingface_hub")
 hub = pytest.importorskip("timm.models._hub", reason="timm is too old")
 
+pytestmark = pytest.mark.torch
+
 # Beginning of timm's name -> the module that gives the last feature map.
 FEATURES = {
     "convnext": "stages",

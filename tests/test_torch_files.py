@@ -11,6 +11,8 @@ from jaxcam.weights.files import read_source
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'jaxcam[torch]'")
 
+pytestmark = pytest.mark.torch
+
 STATE = {"conv.weight": torch.arange(24.0).reshape(2, 3, 2, 2), "fc.bias": torch.ones(3, dtype=torch.float16)}
 
 

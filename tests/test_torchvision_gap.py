@@ -10,6 +10,8 @@ from jaxcam.card import IMAGENET
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch, and --no-deps torchvision")
 networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")
 
+pytestmark = pytest.mark.torch
+
 PLAIN = [f"vgg{depth}{suffix}" for depth in (11, 13, 16, 19) for suffix in ("", "_bn")]
 SMALLEST = {"vgg11", "vgg11_bn"}
 FRESH = {f"{module}/{leaf}" for module in ("backbone/cam_conv", "head/classifier") for leaf in ("kernel", "bias")}

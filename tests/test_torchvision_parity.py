@@ -14,6 +14,8 @@ from jaxcam.networks import NETWORKS
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch, and --no-deps torchvision")
 networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")
 
+pytestmark = pytest.mark.torch
+
 # Network -> the module of torchvision's that gives the last feature map, and what is to be done to its output.
 FEATURES = {
     "alexnet_torchvision": ("features", None),

@@ -100,6 +100,7 @@ def test_record_holds_the_options(name):
     assert make_network(record["network"], 5, **record["options"]) == network
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("size", [(224, 224), (160, 288)])
 def test_gap_network_runs_torchvisions_encoder_without_the_class_token(size, tmp_path):
     """With positions of the patches alone, which torch resizes where the grid is another."""
