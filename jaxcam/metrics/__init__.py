@@ -1,5 +1,14 @@
 """Scores as mergeable counts; they know arrays, and no network."""
 
 from jaxcam.metrics.localization import LocalizationCounts, localization_counts, localized, rates
+from jaxcam.metrics.pixel_precision import PixelCounts, pixel_average_precision, pixel_counts
 
-__all__ = ["LocalizationCounts", "localization_counts", "localized", "rates"]
+__all__ = [
+    "LocalizationCounts",
+    "PixelCounts",
+    "localization_counts",
+    "localized",
+    "pixel_average_precision",
+    "pixel_counts",
+    "rates",
+]
