@@ -59,11 +59,13 @@ def explain(
 
 
 def evaluate(
-    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{tiny_imagenet,folder}")],
+    dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="{ilsvrc,cub,tiny_imagenet,wsol,folder}")],
     *,
     data_dir: Path,
     checkpoint: str | None = None,
     split: str | None = None,
+    images: Path | None = None,
+    blacklist: Path | None = None,
     threshold: float | None = None,
     choose_threshold: bool = False,
     limit: int | None = None,
@@ -76,7 +78,9 @@ def evaluate(
         dataset: the layout of the data.
         data_dir: the data set's folder, as it is distributed.
         checkpoint: a bundled name, or a folder (with a separator: ./mine); tiny_imagenet by default.
-        split: part of the data set: val for tiny_imagenet; for folder the class folders of DATA_DIR itself.
+        split: part of the data set: by default val, cub's test, and for wsol and folder what lies in DATA_DIR itself.
+        images: with wsol: the folder that the lists' paths start from; DATA_DIR by default.
+        blacklist: with ilsvrc: the development kit's list of validation images whose boxes are not to be scored.
         threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
         choose_threshold: with --split train: measure every threshold on these images instead, and write the best one
             into the checkpoint.
@@ -97,21 +101,44 @@ def evaluate(
         raise ValueError(f"--choose-threshold: it needs {needs}")
     checkpoint = checkpoint or "tiny_imagenet"
     out.mkdir(parents=True, exist_ok=True)
-    split = "val" if split is None and dataset == "tiny_imagenet" else split
-    images, params = DATASETS[dataset](data_dir, split=split), load(checkpoint)
+    split = DATASETS[dataset].test if split is None else split
+    examples, params = _read(dataset, data_dir, split, images=images, blacklist=blacklist), load(checkpoint)
+    evaluation.check_classes(params.card, examples)
+    _inspect(examples if limit is None else examples.spread(limit))
     name = dataset if split is None else f"{dataset} {split}"
     if choose_threshold:
-        curve = evaluation.choose_threshold(params, images, batch_size=batch_size, limit=limit)
+        curve = evaluation.choose_threshold(params, examples, batch_size=batch_size, limit=limit)
         evaluation.write_threshold(checkpoint, params.card, curve, dataset=name)
         save_table(curve, out, name="thresholds")
         print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
         return 0
-    report = evaluation.evaluate(params, images, batch_size=batch_size, threshold=threshold, limit=limit)
+    report = evaluation.evaluate(params, examples, batch_size=batch_size, threshold=threshold, limit=limit)
     report = replace(report, dataset=name, checkpoint=checkpoint)
     save_table(report, out)
-    save_contact_sheet(out / "samples.png", evaluation.samples(params, images, threshold=threshold))
+    save_contact_sheet(out / "samples.png", evaluation.samples(params, examples, threshold=threshold))
     print(report, f"in {out}: metrics.json, metrics.txt, samples.png", sep="\n")
     return 0
+
+
+def _read(dataset, data_dir, split, **options):
+    """A data set by its name, told of the options that were given."""
+    from jaxcam.datasets import DATASETS
+
+    layout, given = DATASETS[dataset], {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - set(layout.options):
+        raise ValueError(f"--{name}: {dataset} does not take it; leave it out")
+    return layout.read(data_dir, split=split, **given)
+
+
+def _inspect(examples):
+    """Look at all files before the long work: stop where one cannot be read, warn of boxes outside."""
+    from jaxcam.datasets import inspect
+
+    findings = inspect(examples)
+    if findings.unreadable:
+        raise ValueError(str(findings))
+    if findings.outside:
+        print(f"warning: {findings}", file=sys.stderr)
 
 
 def networks(
@@ -165,7 +192,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
             raise ValueError(f"dataset: got {dataset!r}; known are {', '.join(RECIPES)}")
         if arguments[1] != dataset:
             raise ValueError(f"dataset: got it behind other options; write jaxcam train {dataset} --data-dir ...")
-        images = DATASETS[dataset](data_dir, split="train" if split is None and dataset == "tiny_imagenet" else split)
+        images = _read(dataset, data_dir, DATASETS[dataset].train if split is None else split)
         data = f"{dataset}: {len(images)} images of {len(images.classes)} classes"
         record = {"data": data, "command": shlex.join(["jaxcam", *arguments])}
         train_network(images, recipe, out=out, initial=init, cache=cache, record=record)

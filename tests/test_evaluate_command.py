@@ -9,8 +9,9 @@ from PIL import Image
 
 import jaxcam
 from jaxcam.cli import main
-from jaxcam.datasets import folder, tiny_imagenet
+from jaxcam.datasets import DATASETS, folder, tiny_imagenet
 from jaxcam.evaluation import choose_threshold, evaluate
+from tests.made_data import make_cub, make_ilsvrc, make_wsol
 from tests.random_network import random_params
 
 IDS = ("n01", "n02", "n03")
@@ -69,6 +70,44 @@ def test_tiny_imagenet(home, tmp_path, capsys):
     assert len(list((tmp_path / "report").iterdir())) == 3
 
 
+@pytest.mark.parametrize(
+    "dataset, make, split, arguments",
+    [
+        ("ilsvrc", make_ilsvrc, "val", ["--blacklist", "blacklist.txt"]),
+        ("cub", make_cub, "test", []),
+        ("wsol", make_wsol, "val", ["--split", "val", "--images", "photos"]),
+    ],
+)
+def test_published_layouts(tmp_path, monkeypatch, dataset, make, split, arguments):
+    """By its counts: every image once, boxes but for the blacklisted image's, and what is asked of the true class."""
+    monkeypatch.chdir(make(tmp_path))
+    (tmp_path / "blacklist.txt").write_text("4\n")
+    examples = DATASETS[dataset].read(tmp_path, split=split)
+    card = jaxcam.Card(classes=examples.classes, class_ids=examples.class_ids, image_size=(32, 32), threshold=0.4)
+    jaxcam.save(random_params(card), tmp_path / "net")
+    assert run(tmp_path, dataset, "--data-dir", tmp_path, *arguments, "--out", tmp_path / "report") == 0
+    kept = json.loads((tmp_path / "report/metrics.json").read_text())
+    assert kept["dataset"] == f"{dataset} {split}"
+    assert kept["counts"]["images"] == 6
+    assert kept["counts"]["boxed"] == (5 if dataset == "ilsvrc" else 6)
+    assert 0 <= kept["counts"]["top1_loc"] <= kept["counts"]["gt_known"] <= kept["counts"]["boxed"]
+
+
+def test_files_are_inspected_before_the_long_work(tmp_path, capsys):
+    make_cub(tmp_path)
+    (tmp_path / "bounding_boxes.txt").write_text("\n".join(f"{i} 0.0 0.0 81.0 60.0" for i in range(1, 10)))
+    examples = DATASETS["cub"].read(tmp_path)
+    jaxcam.save(random_params(jaxcam.Card(classes=examples.classes, image_size=(32, 32))), tmp_path / "net")
+    arguments = ["cub", "--data-dir", tmp_path, "--out", tmp_path / "report"]
+    assert run(tmp_path, *arguments) == 0
+    assert "warning: images with a box that reaches outside (6)" in capsys.readouterr().err
+    examples[2].path.write_bytes(b"")
+    assert run(tmp_path, *arguments) == 2
+    assert f"images that cannot be read (1): {examples[2].path}" in capsys.readouterr().err
+    assert run(tmp_path, *arguments, "--blacklist", "list.txt") == 2
+    assert "--blacklist: cub does not take it" in capsys.readouterr().err
+
+
 def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
     assert run(home, "folder", "--data-dir", home / "photos", "--limit", 3, "--out", tmp_path) == 0
     kept = json.loads((tmp_path / "metrics.json").read_text())
@@ -103,7 +142,7 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["imagenet", "--data-dir", "tiny"], "got 'imagenet'; known are tiny_imagenet, folder"),
+        (["imagenet", "--data-dir", "tiny"], "got 'imagenet'; known are ilsvrc, cub, tiny_imagenet, wsol, folder"),
         (["tiny_imagenet", "--data-dir", "nowhere"], "nowhere/wnids.txt: no such file"),
         (["tiny_imagenet", "--data-dir", "tiny", "--split", "test"], "labels were never published"),
         (["tiny_imagenet", "--data-dir", "tiny", "--choose-threshold"], "it needs --split train"),

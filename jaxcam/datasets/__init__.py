@@ -1,15 +1,53 @@
 """Image sets as they are distributed: one function a file, each returning a `Dataset`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from jaxcam.datasets.cub import cub
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.folder import folder
+from jaxcam.datasets.ilsvrc import ilsvrc
+from jaxcam.datasets.inspection import Findings, inspect
 from jaxcam.datasets.tiny_imagenet import tiny_imagenet
+from jaxcam.datasets.wsol import wsol
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A line of the table.
+
+    Attributes:
+        read: `read(data_dir, *, split=...)` gives the Dataset.
+        train: the split to train on, None where the images lie in `data_dir` itself.
+        test: the split to evaluate on.
+        options: what else `read` may be told.
+    """
+
+    read: Callable[..., Dataset]
+    train: str | None = None
+    test: str | None = None
+    options: tuple[str, ...] = ()
+
 
 # A data set of your own: one function (data_dir, *, split=...) -> Dataset, and its line here for the command line.
-DATASETS: dict[str, Callable[..., Dataset]] = {
-    "tiny_imagenet": tiny_imagenet,
-    "folder": folder,
+DATASETS: dict[str, Layout] = {
+    "ilsvrc": Layout(ilsvrc, "train", "val", options=("blacklist",)),
+    "cub": Layout(cub, "train", "test"),
+    "tiny_imagenet": Layout(tiny_imagenet, "train", "val"),
+    "wsol": Layout(wsol, options=("images",)),
+    "folder": Layout(folder),
 }
 
-__all__ = ["DATASETS", "Dataset", "Example", "folder", "tiny_imagenet"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Example",
+    "Findings",
+    "Layout",
+    "cub",
+    "folder",
+    "ilsvrc",
+    "inspect",
+    "tiny_imagenet",
+    "wsol",
+]

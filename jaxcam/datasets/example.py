@@ -30,12 +30,13 @@ class Dataset(Sequence[Example]):
 
     Attributes:
         examples: in a fixed order.
-        classes: readable, unique names; an example's label is an index into them.
+        classes: readable names, unique where there are no ids; an example's label is an index into them.
         class_ids: WordNet ids in the same order, or () where there are none.
         split: the part it was read from ("train", "val", ...), "" where there is only one.
 
     Raises:
-        ValueError: if the ids and names differ in number, a name is repeated or a label is no index into the names.
+        ValueError: if the ids and names differ in number, what tells classes apart is repeated, or a label is no index
+            into the names.
 
     >>> Dataset((Example(Path("a.jpg"), 0), Example(Path("b.jpg"), 1)), ("cat", "dog"))
     Dataset(2 images, 2 classes)
@@ -49,9 +50,12 @@ class Dataset(Sequence[Example]):
     def __post_init__(self):
         if self.class_ids and len(self.class_ids) != len(self.classes):
             raise ValueError(f"class_ids: got {len(self.class_ids)} for {len(self.classes)} classes; give one a class")
-        if len(set(self.classes)) != len(self.classes):
-            repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
-            raise ValueError(f"classes: got {', '.join(repeated)} more than once; give each class a name of its own")
+        known = self.class_ids or self.classes
+        if len(set(known)) != len(known):
+            repeated = sorted({name for name in known if known.count(name) > 1})
+            raise ValueError(
+                f"classes: got {', '.join(repeated)} more than once; give each class a name, or an id, of its own"
+            )
         for example in self.examples:
             if not 0 <= example.label < len(self.classes):
                 raise ValueError(

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxcam.datasets.example import Dataset, Example
+from jaxcam.datasets.lists import half_open, numbered_lines, short_names
 
+GIVE = "the folder that holds wnids.txt, train and val"
 SPLITS = ("train", "val")
 
 
@@ -37,7 +39,7 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], *, split: str = "train") -> 
     if split not in SPLITS:
         raise ValueError(f'split: got {split!r}; use "train" or "val"')
     root = Path(data_dir)
-    ids = sorted({line.strip() for _, line in _lines(root / "wnids.txt")})
+    ids = sorted({line.strip() for _, line in numbered_lines(root / "wnids.txt", give=GIVE)})
     if not ids:
         raise ValueError(f"{root / 'wnids.txt'}: got no class; give one WordNet id a line")
     examples = _train(root, ids) if split == "train" else _val(root, ids)
@@ -61,7 +63,7 @@ def _annotated(path: Path, images: Path, *, label: int = 0, labels: dict[str, in
         raise ValueError(f"{images}: no such folder; unpack Tiny ImageNet as it is distributed")
     present = {file.name for file in images.iterdir()}
     columns = 5 if labels is None else 6
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path, give=GIVE):
         fields = line.split()
         if len(fields) != columns:
             raise ValueError(f"{path}, line {number}: got {len(fields)} fields; expected {columns}: {line.strip()!r}")
@@ -71,23 +73,13 @@ def _annotated(path: Path, images: Path, *, label: int = 0, labels: dict[str, in
             label = labels[fields[1]]
         if fields[0] not in present:
             raise ValueError(f"{path}, line {number}: {fields[0]} is not in {images}; unpack the whole archive")
-        yield Example(images / fields[0], label, (_half_open(fields[-4:], path, number),))
-
-
-def _half_open(fields: list[str], path: Path, number: int) -> tuple[float, float, float, float]:
-    try:
-        x0, y0, x1, y1 = map(int, fields)
-    except ValueError:
-        raise ValueError(f"{path}, line {number}: got box {' '.join(fields)}; expected four integers") from None
-    if not (0 <= x0 <= x1 and 0 <= y0 <= y1):
-        raise ValueError(f"{path}, line {number}: got box {' '.join(fields)}; expected 0 <= x0 <= x1 and 0 <= y0 <= y1")
-    return float(x0), float(y0), float(x1 + 1), float(y1 + 1)
+        yield Example(images / fields[0], label, (half_open(fields[-4:], f"{path}, line {number}"),))
 
 
 def _names(path: Path, ids: list[str]) -> tuple[str, ...]:
     """The first name of each id, or all of its names where the first is another class's too."""
     synsets = dict.fromkeys(ids, "")
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path, give=GIVE):
         class_id, tab, names = line.partition("\t")
         if not tab:
             raise ValueError(f"{path}, line {number}: got {line.strip()!r}; expected an id, a tab and names")
@@ -96,19 +88,4 @@ def _names(path: Path, ids: list[str]) -> tuple[str, ...]:
     for class_id, names in synsets.items():
         if not names:
             raise ValueError(f"{path}: got no name for {class_id}; expected every id of wnids.txt")
-    first = {class_id: names.split(",")[0] for class_id, names in synsets.items()}
-    taken = list(first.values())
-    return tuple(name if taken.count(name) == 1 else synsets[class_id] for class_id, name in first.items())
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, numbered from 1."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{path}: no such file; give the folder that holds wnids.txt, train and val") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: not a text file in UTF-8") from None
+    return short_names(synsets)

@@ -2,6 +2,7 @@
 
 from jaxcam.batches import check_squash
 from jaxcam.card import Card
+from jaxcam.class_names import class_names
 from jaxcam.datasets import Dataset
 from jaxcam.forward import kernel_of
 from jaxcam.params import Params
@@ -10,13 +11,17 @@ from jaxcam.params import Params
 def check_classes(card: Card, dataset: Dataset) -> None:
     """Refuse a data set whose labels do not mean what the card's classes do.
 
-    WordNet ids decide where both have them, names otherwise; folders may be named by either.
+    WordNet ids decide where both have them, names otherwise; folders may be named by either. A data set without names
+    is taken at its word, that its labels are the network's.
 
     Raises:
         ValueError: for another number of classes, or another class in any place.
 
     >>> check_classes(Card(classes=("cat", "dog")), Dataset((), ("cat", "dog")))
     """
+    nameless = not dataset.class_ids and dataset.classes == class_names(len(dataset.classes))[0]
+    if nameless and len(dataset.classes) <= len(card.classes):
+        return
     if len(card.classes) != len(dataset.classes):
         raise ValueError(
             f"dataset: got {len(dataset.classes)} classes for a network of {len(card.classes)}; "
