@@ -9,34 +9,37 @@ from jaxtyping import Float, Shaped
 
 from jaxcam.arrays import type_of_array
 from jaxcam.box_rules.paper import paper_boxes
+from jaxcam.box_rules.release import release_boxes
 
 BoxRule = Callable[..., Array]
-BOX_RULES: dict[str, BoxRule] = {"paper": paper_boxes}
+BOX_RULES: dict[str, BoxRule] = {"paper": paper_boxes, "release": release_boxes}
 
 
 def boxes(
     maps: Shaped[type_of_array, "..."],
     *,
     rule: str | BoxRule = "paper",
-    threshold: float | int | np.generic | type_of_array = 0.2,
+    threshold: float | int | np.generic | type_of_array | None = None,
     connectivity: int = 8,
 ) -> Float[Array, "... 4"]:
     """A box around what each map shows most of, on the device: under jit, vmap, pmap, and without a gradient.
 
-    The paper's rule: box(largest component of {(x, y): M(x, y) >= threshold * max M}).
+    The paper's rule: box(largest component of {(x, y): M(x, y) >= threshold * max M}). The rule "release" has levels
+    of its own, gives two boxes a map and runs on the host: see `jaxcam.box_rules.release`.
 
     Args:
         maps: floating-point (..., h, w), raw: any leading axes, none too. Computed in float32.
         rule: a name in `BOX_RULES`, or such a function.
-        threshold: above 0, at most 1. May be traced, and an array that broadcasts with the leading axes: thresholds
-            (t, 1) on maps (b, h, w) give (t, b) boxes. Another value does not compile again.
+        threshold: above 0, at most 1; None for .2, and for "release". May be traced, and an array that broadcasts with
+            the leading axes: thresholds (t, 1) on maps (b, h, w) give (t, b) boxes. Another value does not compile
+            again.
         connectivity: 8 where diagonal neighbours are connected, or 4. The largest component has the most pixels; of
             equals, its first pixel comes first in raster order.
 
     Returns:
-        float32 (..., 4) half-open boxes (x0, y0, x1, y1) in the maps' pixels. The whole map where its maximum is not
-        above 0. NaN for a map with a NaN, and for a threshold that is out of range and could not be checked. Where a
-        map holds inf, nothing else reaches its threshold.
+        float32 (..., 4) half-open boxes (x0, y0, x1, y1) in the maps' pixels, (..., 2, 4) for "release". The whole map
+        where its maximum is not above 0. NaN for a map with a NaN, and for a threshold that is out of range and could
+        not be checked. Where a map holds inf, nothing else reaches its threshold.
 
     Raises:
         ValueError: for maps that are not floating-point or have no pixels, a threshold out of range or of a shape that
@@ -57,8 +60,15 @@ def boxes(
         raise ValueError(f"rule: got {rule!r}; use one of {', '.join(BOX_RULES)}, or a function")
     if connectivity not in (4, 8):
         raise ValueError(f"connectivity: got {connectivity!r}; use 4 or 8")
-    threshold = _check_threshold(threshold, maps.shape[:-2])
     rule = BOX_RULES[rule] if isinstance(rule, str) else rule
+    if rule is release_boxes:
+        if threshold is not None or connectivity != 8:
+            raise ValueError(
+                f"threshold, connectivity: got {threshold} and {connectivity}; the rule release has three levels of "
+                "its own and 8-connected components, leave them out"
+            )
+        return release_boxes(maps)
+    threshold = _check_threshold(0.2 if threshold is None else threshold, maps.shape[:-2])
     return rule(maps, threshold=threshold, connectivity=connectivity)
 
 
