@@ -1,5 +1,6 @@
 """Scores as mergeable counts; they know arrays, and no network."""
 
+from jaxcam.metrics.bootstrap import best_share_interval, bootstrap_interval, share_interval
 from jaxcam.metrics.localization import LocalizationCounts, localization_counts, localized, rates
 from jaxcam.metrics.pixel_precision import PixelCounts, pixel_average_precision, pixel_counts
 from jaxcam.metrics.pointing import PointingCounts, highest_points, pointed, pointing_accuracy, pointing_counts
@@ -8,6 +9,8 @@ __all__ = [
     "LocalizationCounts",
     "PixelCounts",
     "PointingCounts",
+    "best_share_interval",
+    "bootstrap_interval",
     "highest_points",
     "localization_counts",
     "localized",
@@ -17,4 +20,5 @@ __all__ = [
     "pointing_accuracy",
     "pointing_counts",
     "rates",
+    "share_interval",
 ]
