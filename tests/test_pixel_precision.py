@@ -120,6 +120,20 @@ def test_parts_merged_are_the_whole():
     assert pixel_average_precision(merged) == pixel_average_precision(expected)
 
 
+def test_devices_merged_are_the_whole():
+    """Four devices, their limbs added without a carry."""
+    maps, truth, mask = random_batch(5, images=8, dtype=np.float32)
+    expected = compiled(maps, truth, mask)
+
+    def step(maps, truth, mask):
+        return jax.lax.psum(pixel_counts(maps, truth, mask=mask), "devices")
+
+    parts = (array.reshape(4, 2, *array.shape[1:]) for array in (maps, truth, mask))
+    merged = jax.tree.map(lambda counts: counts[0], jax.pmap(step, axis_name="devices")(*parts))
+    for name in PixelCounts._fields:
+        np.testing.assert_array_equal(whole(getattr(merged, name)), whole(getattr(expected, name)))
+
+
 def test_sums_past_int32_on_the_device():
     """Ten batches of 400 million pixels in a bin: 4e9, added in int32."""
     pixels = 400_000_000

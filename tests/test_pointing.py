@@ -157,6 +157,13 @@ def test_parts_merged_are_the_whole():
     assert as_integers(twice) == tuple(2 * count for count in as_integers(counted(**batch)))
 
 
+def test_devices_merged_are_the_whole():
+    batch = random_batch(6, images=40)
+    parts = (batch[name].reshape(4, 10, *batch[name].shape[1:]) for name in NAMES)
+    merged = jax.pmap(lambda *part: jax.lax.psum(counted(*part), "devices"), axis_name="devices")(*parts)
+    assert as_integers(jax.tree.map(lambda count: count[0], merged)) == as_integers(counted(**batch))
+
+
 def test_accuracy_and_refusals():
     assert pointing_accuracy(PointingCounts(boxed=8, hits=1)) == 12.5
     with pytest.raises(ValueError, match="got no image with a box"):
