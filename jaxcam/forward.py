@@ -75,7 +75,12 @@ def forward(
     Called plainly it is two programs, preprocessing (one a photo size) and the network (one a batch size), so that a
     new photo size does not compile the network again.
     """
-    return _run(params.network, params.variables, preprocess(params, images, image_size=image_size))
+    return forward_pixels(params, preprocess(params, images, image_size=image_size))
+
+
+def forward_pixels(params: Params, pixels: Pixels) -> tuple[Float[Array, "b *cells k"], Float[Array, "b c"]]:
+    """The same of a batch that is preprocessed already."""
+    return _run(params.network, params.variables, pixels)
 
 
 def kernel_of(params: Params) -> Float[Array, "k c"]:

@@ -1,0 +1,176 @@
+"""Class activation maps merged from ten crops, as the CAM paper's released code makes them for localization.
+
+Source: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150, and the
+MATLAB files that its authors released.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxcam.arrays import Images, Kernel, LabelsLike
+from jaxcam.forward import check_images, forward_pixels, kernel_of, preprocess, whole_lengths
+from jaxcam.geometry import resize
+from jaxcam.methods.activation import cam_from_features, check_labels
+from jaxcam.params import Params
+
+CANVAS = (256, 256)
+UPSAMPLE = "catmull_rom"  # MATLAB's bicubic
+
+
+class TenCropMaps(NamedTuple):
+    """What `ten_crop_cam` found; for one image given alone, everything is without b.
+
+    Attributes:
+        labels: (b, n) classes, the most probable first where they were not given; (b,) for labels (b,).
+        probabilities: float32, theirs: the softmax over all classes, averaged over the crops.
+        maps: float32 (b, n, h, w), divided by their maximum.
+    """
+
+    labels: Int[Array, "*b_n"]
+    probabilities: Float[Array, "*b_n"]
+    maps: Float[Array, "*b_n h w"]
+
+
+def ten_crop_cam(
+    params: Params,
+    images: Images,
+    labels: LabelsLike | None = None,
+    *,
+    top: int | None = None,
+    size: tuple[int, ...] | None = None,
+    canvas: tuple[int, ...] = CANVAS,
+) -> TenCropMaps:
+    """Class probabilities and class activation maps from ten crops of each image, in one forward pass.
+
+    M_c = sum over crops of |resized(CAM of the crop)|, each mirrored back and at its place, not divided by how many
+    crops cover a pixel; then resized and divided by its maximum.
+
+    Args:
+        params: a network's that ends in global pooling and one linear layer.
+        images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels). They are squashed to the canvas;
+            the crops have the card's size and stand in its corners and its middle, and mirrored.
+        labels: (b,) or (b, n) classes; for one image a scalar or (n,); None for the `top` most probable.
+        top: number n of classes where no labels are given; None for 5, or all where there are fewer.
+        size: (height, width) of the maps; None for that of the given images.
+        canvas: (height, width) that the images are squashed to, at least the card's size.
+
+    Returns:
+        `TenCropMaps`: labels, probabilities and maps. A map is at most 1, and 0 where there is nothing. NaN for a label
+        that is out of range and could not be checked.
+
+    Raises:
+        ValueError: for wrong shapes, images or labels out of range, an option that does not fit, or a network without a
+            kernel.
+
+    Maps are resized bicubically with a = -0.5, as by MATLAB's `imresize`, but with edges clamped, not reflected.
+
+    >>> import jax, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
+    >>> found = ten_crop_cam(params, jnp.zeros((2, 64, 48, 3)), top=3)
+    >>> found.labels.shape, found.probabilities.shape, found.maps.shape
+    ((2, 3), (2, 3), (2, 3, 64, 48))
+    """
+    images, single = check_images(params, images)
+    kernel = kernel_of(params)
+    batch, num_classes = images.shape[0], kernel.shape[1]
+    top = min(5, num_classes) if top is None else top
+    if labels is None and not 1 <= top <= num_classes:
+        raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
+    if labels is not None:
+        labels = check_labels(labels, batch=batch, single=single, num_classes=num_classes)
+    lengths = whole_lengths(images.shape[1:-1] if size is None else size, 2)
+    if lengths is None:
+        raise ValueError(f"size: got {size!r}; give (height, width) of at least 1, or None")
+    features, averaged = ten_crop_forward(params, images, canvas=canvas)
+    labels = jax.lax.top_k(averaged, top)[1] if labels is None else labels
+    maps = ten_crop_maps(features, kernel, labels, crop=params.card.image_size, size=lengths, canvas=canvas)
+    found = TenCropMaps(labels, _probabilities_of(labels, averaged), maps)
+    return TenCropMaps(*(part[0] for part in found)) if single else found
+
+
+def ten_crop_forward(
+    params: Params, images: Images, *, canvas: tuple[int, ...] = CANVAS
+) -> tuple[Float[Array, "b 10 y x k"], Float[Array, "b c"]]:
+    """Features (b, 10, y, x, k) of the crops of a checked batch, and its class probabilities averaged over them (b, c).
+
+    The first five crops are those of the corners and the middle, the others their mirror images.
+
+    Raises:
+        ValueError: for a canvas that is smaller than the card's size.
+    """
+    crop = params.card.image_size
+    corners = _corners(canvas, crop)
+    pixels = preprocess(params, images, image_size=canvas)
+    crops = jnp.stack([pixels[:, y : y + crop[0], x : x + crop[1]] for y, x in corners], axis=1)
+    crops = jnp.concatenate([crops, crops[:, :, :, ::-1]], axis=1)
+    features, logits = forward_pixels(params, crops.reshape(-1, *crops.shape[2:]))
+    probabilities = jax.nn.softmax(logits).reshape(*crops.shape[:2], -1)
+    return features.reshape(*crops.shape[:2], *features.shape[1:]), probabilities.mean(axis=1)
+
+
+def ten_crop_maps(
+    features: Float[Array, "b 10 y x k"],
+    kernel: Kernel,
+    labels: LabelsLike,
+    *,
+    crop: tuple[int, ...],
+    size: tuple[int, ...],
+    canvas: tuple[int, ...] = CANVAS,
+) -> Float[Array, "..."]:
+    """Maps (b, h, w) or (b, n, h, w) of labels (b,) or (b, n) from the features of ten crops; see `ten_crop_cam`.
+
+    Args:
+        features: (b, 10, y, x, k) by `ten_crop_forward`.
+        kernel: (k, c), a column of weights a class.
+        labels: (b,) or (b, n) classes.
+        crop: (height, width) of the crops.
+        size: (height, width) of the maps.
+        canvas: (height, width) that the images were squashed to.
+    """
+    batch = features.shape[0]
+    labels = check_labels(labels, batch=batch, single=False, num_classes=kernel.shape[1])
+    flat = features.reshape(-1, *features.shape[2:])
+    maps = cam_from_features(flat, kernel, jnp.repeat(labels, 10, axis=0), size=crop, upsample=UPSAMPLE)
+    return _merge(maps.reshape(batch, 10, *maps.shape[1:]), tuple(size), tuple(canvas))
+
+
+def _corners(canvas: tuple[int, ...], crop: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Rows and columns where the crops begin: the corners, and the middle, rounded as the released code does."""
+    lengths = whole_lengths(canvas, 2)
+    if lengths is None or len(crop) != 2 or min(np.subtract(lengths, crop)) < 0:
+        raise ValueError(f"canvas: got {canvas!r} for crops of {crop}; give (height, width) of at least theirs")
+    down, right = np.subtract(lengths, crop).tolist()
+    return [(0, 0), (down, 0), (0, right), (down, right), ((down + 1) // 2, (right + 1) // 2)]
+
+
+@partial(jax.jit, static_argnames=("size", "canvas"))
+def _merge(maps: Array, size: tuple[int, ...], canvas: tuple[int, ...]) -> Array:
+    """One map of ten (b, 10, ..., h, w), those of the crops."""
+    height, width = maps.shape[-2:]
+    straight, mirrored = jnp.split(jnp.abs(maps), 2, axis=1)
+    both = straight + mirrored[..., ::-1]
+    merged = jnp.zeros((maps.shape[0], *maps.shape[2:-2], *canvas), maps.dtype)
+    for index, (y, x) in enumerate(_corners(canvas, (height, width))):
+        merged = merged.at[..., y : y + height, x : x + width].add(both[:, index])
+    for axis, (given, wanted) in enumerate(zip(canvas, size, strict=True), start=merged.ndim - 2):
+        # As MATLAB: the kernel is widened where pixels are lost, and only there.
+        merged = resize(merged, (wanted,), axis=axis, method=UPSAMPLE, antialias=wanted < given)
+    highest = merged.max(axis=(-2, -1), keepdims=True)
+    # Not `highest <= 0`: XLA's maximum passes over NaN on some CPUs, and a NaN is to stay visible.
+    nothing = (merged <= 0).all(axis=(-2, -1), keepdims=True)
+    return jnp.where(nothing, jnp.zeros_like(merged), merged / jnp.where(nothing, jnp.ones_like(highest), highest))
+
+
+@jax.jit
+def _probabilities_of(labels: Array, probabilities: Array) -> Array:
+    """Those of labels (b,) or (b, n) among (b, c); NaN for a label out of range."""
+
+    def of_one(labels: Array, probabilities: Array) -> Array:
+        return probabilities.at[labels].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+
+    return jax.vmap(of_one)(labels, probabilities)
