@@ -239,8 +239,8 @@ def test_thresholds_along_an_axis_or_mapped(batch):
 
 def test_thresholds_share_a_trace(monkeypatch):
     traces = []
-    plain = _components._edges
-    monkeypatch.setattr(_components, "_edges", lambda masks: traces.append(masks.shape) or plain(masks))
+    plain = _components.edges_of
+    monkeypatch.setattr(_components, "edges_of", lambda masks: traces.append(masks.shape) or plain(masks))
     for share in (0.1, 0.2, np.float32(0.3), 1, jnp.float32(0.4)):
         boxes(np.ones((2, 5, 7), np.float32), threshold=share)
     sweep = jax.jit(lambda maps, shares: jax.lax.map(lambda share: boxes(maps, threshold=share), shares))

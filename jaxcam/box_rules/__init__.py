@@ -10,9 +10,10 @@ from jaxtyping import Float, Shaped
 from jaxcam.arrays import type_of_array
 from jaxcam.box_rules.paper import paper_boxes
 from jaxcam.box_rules.release import release_boxes
+from jaxcam.box_rules.wsol import wsol_boxes
 
 BoxRule = Callable[..., Array]
-BOX_RULES: dict[str, BoxRule] = {"paper": paper_boxes, "release": release_boxes}
+BOX_RULES: dict[str, BoxRule] = {"paper": paper_boxes, "release": release_boxes, "wsol": wsol_boxes}
 
 
 def boxes(
@@ -25,14 +26,15 @@ def boxes(
     """A box around what each map shows most of, on the device: under jit, vmap, pmap, and without a gradient.
 
     The paper's rule: box(largest component of {(x, y): M(x, y) >= threshold * max M}). The rule "release" has levels
-    of its own, gives two boxes a map and runs on the host: see `jaxcam.box_rules.release`.
+    of its own, gives two boxes a map and runs on the host: see `jaxcam.box_rules.release`. The rule "wsol" is the WSOL
+    benchmark's: see `jaxcam.box_rules.wsol`.
 
     Args:
         maps: floating-point (..., h, w), raw: any leading axes, none too. Computed in float32.
         rule: a name in `BOX_RULES`, or such a function.
-        threshold: above 0, at most 1; None for .2, and for "release". May be traced, and an array that broadcasts with
-            the leading axes: thresholds (t, 1) on maps (b, h, w) give (t, b) boxes. Another value does not compile
-            again.
+        threshold: above 0 ("wsol": or 0), at most 1; None for .2, and for "release". May be traced, and an array that
+            broadcasts with the leading axes: thresholds (t, 1) on maps (b, h, w) give (t, b) boxes. Another value does
+            not compile again.
         connectivity: 8 where diagonal neighbours are connected, or 4. The largest component has the most pixels; of
             equals, its first pixel comes first in raster order.
 
@@ -68,14 +70,19 @@ def boxes(
                 "its own and 8-connected components, leave them out"
             )
         return release_boxes(maps)
-    threshold = _check_threshold(0.2 if threshold is None else threshold, maps.shape[:-2])
+    threshold = _check_threshold(0.2 if threshold is None else threshold, maps.shape[:-2], zero=rule is wsol_boxes)
     return rule(maps, threshold=threshold, connectivity=connectivity)
 
 
-def _check_threshold(threshold: float | int | np.generic | type_of_array, batch: tuple[int, ...]) -> type_of_array:
+def _check_threshold(
+    threshold: float | int | np.generic | type_of_array, batch: tuple[int, ...], *, zero: bool
+) -> type_of_array:
     """The threshold in float32, so that every kind shares a trace; checked where it can be seen (NumPy, Python)."""
-    if not isinstance(threshold, Array) and not np.all((np.asarray(threshold) > 0) & (np.asarray(threshold) <= 1)):
-        raise ValueError(f"threshold: got {threshold}; give a share of the maximum, above 0 and at most 1")
+    if not isinstance(threshold, Array):
+        shares = np.asarray(threshold)
+        if not np.all((shares > 0) & (shares <= 1) | (zero & (shares == 0))):
+            lowest = "from 0 to 1" if zero else "above 0 and at most 1"
+            raise ValueError(f"threshold: got {threshold}; give a share of the maximum, {lowest}")
     try:
         np.broadcast_shapes(np.shape(threshold), batch)
     except ValueError:

@@ -7,6 +7,7 @@ edges down then unite its trees, the root that is later in raster order always u
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -28,13 +29,18 @@ def largest_box(masks: Bool[Array, "... h w"], *, reach: int) -> Int[Array, "...
     Largest by pixel count; of equals, the one whose first pixel comes first in raster order. `reach` is 1 where
     diagonal neighbours are connected, else 0.
     """
+    return over_masks(masks, partial(_boxes_of_runs, reach=reach))
+
+
+def over_masks(masks: Bool[Array, "... h w"], boxes_of_edges: Callable[..., Int[Array, "n 4"]]) -> Int[Array, "... 4"]:
+    """`boxes_of_edges(edges, width=..., capacity=...)` of all masks at once, by the branch with room for their runs."""
     height, width = masks.shape[-2:]
 
     # A user's vmap adds a leading axis and no more: `switch` would run all branches if its index were mapped.
     @custom_vmap
     def batched(masks):
         flat = masks.reshape(math.prod(masks.shape[:-2]), height, width)
-        return _largest_boxes(flat, reach).reshape(*masks.shape[:-2], 4)
+        return _by_capacity(flat, boxes_of_edges).reshape(*masks.shape[:-2], 4)
 
     @batched.def_vmap
     def _(axis_size, in_batched, masks):
@@ -43,21 +49,21 @@ def largest_box(masks: Bool[Array, "... h w"], *, reach: int) -> Int[Array, "...
     return batched(masks)
 
 
-def _largest_boxes(masks, reach):
+def _by_capacity(masks, boxes_of_edges):
     """The boxes of masks (n, h, w), by the branch that has room for the row with the most runs among them."""
     width = masks.shape[2]
-    edges = _edges(masks)
+    edges = edges_of(masks)
     most = jnp.max(jnp.sum(lax.population_count(edges), axis=1, dtype=jnp.int32), initial=0) // 2
     full = (width + 1) // 2
     capacities = [capacity for capacity in CAPACITIES if capacity < full]
-    branches = [partial(_boxes_of_runs, width=width, capacity=capacity, reach=reach) for capacity in capacities]
-    any_mask = partial(_boxes_of_runs, width=width, capacity=full, reach=reach)
+    branches = [partial(boxes_of_edges, width=width, capacity=capacity) for capacity in capacities]
+    any_mask = partial(boxes_of_edges, width=width, capacity=full)
     # One mask after another, or the room for all the runs there could be would be 80 bytes a pixel, used or not.
     branches.append(partial(lax.map, lambda edges: any_mask(edges[None])[0]))
     return lax.switch(jnp.sum(most > jnp.array(capacities, jnp.int32), dtype=jnp.int32), branches, edges)
 
 
-def _edges(masks):
+def edges_of(masks):
     """Where runs start and stop, as bits: pixel x of a row is bit x % 32 of its word x // 32. (n, words, h)."""
     n, height, width = masks.shape
     words = width // 32 + 1  # room for the stop of a run that ends with the row
@@ -71,14 +77,31 @@ def _edges(masks):
 
 def _boxes_of_runs(edges, *, width, capacity, reach):
     """The boxes of masks whose rows have no more runs than `capacity`."""
-    starts, stops = _runs(edges, width, capacity)
-    n, height, _ = starts.shape
-    above, below = (_first_touched(starts, stops, width, reach, step) for step in (-1, 1))
-    roots = _roots(above, below, doublings=(height - 1).bit_length())
-    areas = (stops - starts).reshape(roots.shape)
-    totals = jax.vmap(lambda x, root, area: x.at[root].add(area, mode=IN_BOUNDS))(jnp.zeros_like(areas), roots, areas)
+    starts, stops, roots = label_runs(edges, width, capacity, reach)
+    totals = sum_by_root(roots, (stops - starts).reshape(roots.shape))
     largest = jnp.argmax(totals, axis=1, keepdims=True)
-    inside = ((roots == largest) & (areas > 0)).reshape(starts.shape)
+    return box_around(starts, stops, roots == largest, width)
+
+
+def label_runs(edges, width, capacity, reach):
+    """Starts and stops of the runs, (n, h, capacity), width + 1 where there is none, and roots, (n, h * capacity).
+
+    A root is the number of the first run, in raster order, that a run is connected with: its own where there is none.
+    """
+    starts, stops = _runs(edges, width, capacity)
+    above, below = (_first_touched(starts, stops, width, reach, step) for step in (-1, 1))
+    return starts, stops, _roots(above, below, doublings=(starts.shape[1] - 1).bit_length())
+
+
+def sum_by_root(roots, areas):
+    """The total of the areas (n, runs) under each root, at the root's place."""
+    return jax.vmap(lambda x, root, area: x.at[root].add(area, mode=IN_BOUNDS))(jnp.zeros_like(areas), roots, areas)
+
+
+def box_around(starts, stops, chosen, width):
+    """The box (n, 4) around the runs that are chosen, (n, h * capacity), (w, h, 0, 0) around none."""
+    n, height, _ = starts.shape
+    inside = chosen.reshape(starts.shape) & (starts < width)
     left = jnp.min(jnp.where(inside, starts, width), axis=2)
     right = jnp.max(jnp.where(inside, stops, 0), axis=2)
     rows = lax.broadcasted_iota(jnp.int32, (n, height), 1)
