@@ -119,17 +119,25 @@ def bootstrap_interval(
     _check_level(level)
     if len(rows) == 0 or resamples < 1:
         raise ValueError(f"rows, resamples: got {len(rows)} images, {resamples} resamples; give at least 1 of each")
-    # Sums of so many ones are exact in float32, which is twice as fast.
-    exact = rows.dtype == bool and len(rows) < 2**24
-    rows = rows.astype(np.float32 if exact else np.float64)
+    images = len(rows)
+    rows, kinds = _kinds(rows) if rows.dtype == bool else (rows, np.arange(images))
+    rows = rows.astype(np.float64)
     generator = np.random.default_rng(seed)
     figures = []
     for start in range(0, resamples, CHUNK):
-        drawn = [generator.integers(0, len(rows), len(rows)) for _ in range(min(CHUNK, resamples - start))]
-        times = np.array([np.bincount(images, minlength=len(rows)) for images in drawn], rows.dtype)
+        drawn = [kinds[generator.integers(0, images, images)] for _ in range(min(CHUNK, resamples - start))]
+        times = np.array([np.bincount(kind, minlength=len(rows)) for kind in drawn], np.float64)
         figures += [figure(sums) for sums in times @ rows]
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)
+
+
+def _kinds(rows):
+    """The different rows of a table of booleans, and which of them each row is: a sum over few is soon taken."""
+    packed = np.ascontiguousarray(np.packbits(rows, axis=1))
+    keys = packed.view(f"V{packed.shape[1]}")[:, 0]
+    _, first, kinds = np.unique(keys, return_index=True, return_inverse=True)
+    return rows[first], kinds
 
 
 def _contenders(table):
