@@ -103,20 +103,27 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     split = DATASETS[dataset].test if split is None else split
     examples, params = _read(dataset, data_dir, split, images=images, blacklist=blacklist), load(checkpoint)
-    evaluation.check_classes(params.card, examples)
-    _inspect(examples if limit is None else examples.spread(limit))
+    _check(params, examples if limit is None else examples.spread(limit))
     name = dataset if split is None else f"{dataset} {split}"
     if choose_threshold:
         curve = evaluation.choose_threshold(params, examples, batch_size=batch_size, limit=limit)
-        evaluation.write_threshold(checkpoint, params.card, curve, dataset=name)
-        save_table(curve, out, name="thresholds")
-        print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
-        return 0
+        return _keep_threshold(curve, params, checkpoint, name, out)
     report = evaluation.evaluate(params, examples, batch_size=batch_size, threshold=threshold, limit=limit)
     report = replace(report, dataset=name, checkpoint=checkpoint)
     save_table(report, out)
     save_contact_sheet(out / "samples.png", evaluation.samples(params, examples, threshold=threshold))
     print(report, f"in {out}: metrics.json, metrics.txt, samples.png", sep="\n")
+    return 0
+
+
+def _keep_threshold(curve, params, checkpoint, name, out):
+    """Write what was measured, and the best threshold into the checkpoint's card."""
+    from jaxcam.evaluation import write_threshold
+    from jaxcam.report.table import save_table
+
+    write_threshold(checkpoint, params.card, curve, dataset=name)
+    save_table(curve, out, name="thresholds")
+    print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
     return 0
 
 
@@ -130,10 +137,12 @@ def _read(dataset, data_dir, split, **options):
     return layout.read(data_dir, split=split, **given)
 
 
-def _inspect(examples):
-    """Look at all files before the long work: stop where one cannot be read, warn of boxes outside."""
+def _check(params, examples):
+    """Before the long work: the classes, and one look at every file."""
     from jaxcam.datasets import inspect
+    from jaxcam.evaluation import check_classes
 
+    check_classes(params.card, examples)
     findings = inspect(examples)
     if findings.unreadable:
         raise ValueError(str(findings))
@@ -223,7 +232,8 @@ def import_with(arguments: Sequence[str]) -> Callable[..., int]:
             network: a name that `jaxcam networks` lists.
             out: folder of the checkpoint.
             origin: torchvision, timm or caffe, where the file does not tell.
-            classes: a file with a name a line, or "WordNet id<TAB>name"; ILSVRC's for 1000 classes by default.
+            classes: a file with a name a line, or "WordNet id<TAB>name"; by default ILSVRC's for 1000 classes and
+                Places205's for 205.
             num_classes: another number of classes than the file's makes a fresh classifier, to be trained.
             options: of the network, as "name=value"; a value is JSON or a plain word.
             overwrite: replace an existing checkpoint.

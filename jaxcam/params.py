@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax.errors import FlaxError
 from jaxtyping import Array
 
 from jaxcam.card import Card
@@ -81,7 +82,10 @@ def init(
     if len(card.classes) != total:
         raise ValueError(f"num_classes: the network has {total}, the card names {len(card.classes)}; make them equal")
     fresh = jax.jit(module.init, compiler_options={"xla_backend_optimization_level": 0})
-    return Params(fresh(key, sample_pixels(card)), module, card)
+    try:
+        return Params(fresh(key, sample_pixels(card)), module, card)
+    except (TypeError, ArithmeticError, LookupError, FlaxError) as error:
+        raise _no_network(error) from error
 
 
 def make_network(name: str, num_classes: int, /, **options: Any) -> Classifier:
@@ -91,7 +95,7 @@ def make_network(name: str, num_classes: int, /, **options: Any) -> Classifier:
         raise ValueError(f"network {name}: got options {options}; name and parent are none of its options")
     try:
         return find_entry(name).build(num_classes, **options)
-    except TypeError as error:
+    except (TypeError, ArithmeticError, LookupError) as error:
         raise ValueError(f"network {name}: got options {options}: {error}") from None
 
 
@@ -106,6 +110,24 @@ def default_card(name: str, classes: tuple[str, ...]) -> Card:
     """The card of a network of the table, fed as it was designed."""
     entry = find_entry(name)
     return Card(classes, image_size=(entry.image_size, entry.image_size), preprocessing=entry.preprocessing)
+
+
+def network_shapes(network: Any, card: Card) -> Any:
+    """The variables of a network for images of a card's size, as `jax.ShapeDtypeStruct`s: nothing is computed.
+
+    Raises:
+        ValueError: for a network whose options contradict each other or the size.
+    """
+    try:
+        # The image is made inside, where it takes no memory: its size may be a hostile file's.
+        return jax.eval_shape(lambda key: network.init(key, sample_pixels(card)), jax.random.key(0))
+    except (TypeError, ArithmeticError, LookupError, FlaxError) as error:
+        raise _no_network(error) from error
+
+
+def _no_network(error: Exception) -> ValueError:
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return ValueError(f"network: its options make no network: {reason[0][:200]}")
 
 
 def sample_pixels(card: Card) -> Array:

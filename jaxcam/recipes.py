@@ -86,7 +86,7 @@ def parse_options(options: tuple[str, ...]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -57,7 +57,8 @@ def test_a_checkpoint_is_made_and_the_next_command_named(arrays, source, tmp_pat
     count = sum(array.size for name, array in arrays.items() if name.endswith(("weight", "bias")))
     assert said == [
         f"read mine.safetensors, named as torchvision's: 122 arrays, {count:,} parameters of the network",
-        f"written to {out}: 3 classes, images squashed to 224x224",
+        "options of the network: width=4",
+        f"written to {out}: 3 classes (class 0, class 1, ...), images squashed to 224x224",
         f"next: jaxcam explain PHOTO --checkpoint {out}",
     ]
     params, record = jaxcam.load(out), jaxcam.describe(out)
@@ -73,9 +74,10 @@ def test_the_next_command_after_a_fresh_head_trains(source, tmp_path, capsys, mo
     assert main(command(source, "mine", "--num-classes", "5")) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[1:] == [
+        "options of the network: width=4",
         "ignored: fc.bias, fc.weight",
         "fresh, to be trained: head/classifier/bias, head/classifier/kernel",
-        "written to mine: 5 classes, images squashed to 224x224",
+        "written to mine: 5 classes (class 0, class 1, ...), images squashed to 224x224",
         "next: jaxcam train folder --data-dir FOLDER --init ./mine --out runs/mine",
     ]
     assert len(jaxcam.load("./mine").card.classes) == 5
@@ -89,12 +91,14 @@ def test_summary_of_a_network_without_maps(tmp_path):
         "arrays": 1,
         "parameters": 2,
         "fresh": [],
+        "network_options": {"order": "pool_norm", "lrn": False},
         "overridden": ["lrn"],
     }
     report["ignored"] = [f"data{index}" for index in range(9)]
     lines = summarize(jaxcam.Params({}, network, card), report, tmp_path / "alexnet").splitlines()
-    assert lines[1] == "ignored: data0, data1, data2, data3, data4, data5 and 3 more"
-    assert lines[2] == "not as caffe has it: lrn"
+    assert lines[1] == "options of the network: order=pool_norm, lrn=False"
+    assert lines[2] == "ignored: data0, data1, data2, data3, data4, data5 and 3 more"
+    assert lines[3] == "not as caffe has it: lrn"
     assert lines[-1].startswith(f'next: jaxcam.logits(jaxcam.load("{tmp_path}/alexnet"), images) in Python')
 
 

@@ -31,7 +31,6 @@ def channels_first(x):
     return np.moveaxis(np.asarray(x), -1, 1)
 
 
-@pytest.mark.torch
 def torch_of(function, x):
     """What a function of torch's makes of channels-last features."""
     torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch")
@@ -52,6 +51,7 @@ def test_max_pool_with_ceiling_is_caffes(window, stride, padding, size):
     np.testing.assert_array_equal(channels_first(pooled), expected)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("ceil", [False, True])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("window, stride, padding", POOLS)
@@ -61,6 +61,7 @@ def test_max_pool_is_torchs(window, stride, padding, size, ceil):
     np.testing.assert_array_equal(max_pool(x, window, stride, padding=padding, ceil=ceil), expected)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("window, stride, padding", POOLS)
 def test_mean_pool_is_torchs(window, stride, padding, size):
@@ -97,6 +98,7 @@ def test_local_response_norm_is_caffes(channels, options):
     np.testing.assert_allclose(channels_first(normalised), expected, rtol=2e-6)
 
 
+@pytest.mark.torch
 def test_local_response_norm_is_torchs():
     x = features(2, 4, 5, 8, scale=100.0)
     expected = torch_of(lambda f, x: f.local_response_norm(x, 5, alpha=1e-4, beta=0.75, k=1.0), x)
@@ -123,6 +125,7 @@ def test_adaptive_mean(size, grid):
     np.testing.assert_allclose(adaptive_mean(x, grid), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("size, grid", [((5, 8), (7, 3)), ((2, 3), (6, 6)), ((9, 4), (3, 4))])
 def test_adaptive_mean_is_torchs(size, grid):
     x = features(2, *size, 3)

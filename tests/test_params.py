@@ -12,7 +12,7 @@ from flax import linen as nn
 import jaxcam
 from jaxcam import Card, Params, Preprocessing
 from jaxcam.networks import Classifier, LinearHead
-from jaxcam.params import make_network
+from jaxcam.params import make_network, network_shapes
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk")
 CARD = Card(classes=CLASSES, image_size=(32, 32))
@@ -201,3 +201,24 @@ def test_from_functions_of_signals_and_volumes():
         wider = jaxcam.cam(params, images, size=(16,) * rank)
         assert wider.shape == (2, *(16,) * rank)
         np.testing.assert_allclose(wider.mean(), images.mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("vit_b_16", {"heads": 0}),
+        ("resnet50", {"width_per_group": 0}),
+        ("resnet50", {"groups": 0}),
+        ("vgg16_gap", {"cam_groups": 0}),
+        ("convnext_tiny", {"width": 0}),
+        ("vgg16", {"blocks": []}),
+    ],
+)
+def test_options_that_make_no_network(name, options):
+    with pytest.raises(ValueError, match="network"):
+        jaxcam.init(name, jax.random.key(0), num_classes=3, **options)
+
+
+def test_shapes_of_a_huge_image_take_no_memory():
+    shapes = network_shapes(make_network("resnet10", 5, width=8), Card(image_size=(10**7, 10**7)))
+    assert shapes["params"]["head"]["classifier"]["kernel"].shape == (64, 5)

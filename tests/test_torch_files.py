@@ -146,3 +146,37 @@ def test_a_script_is_refused(tmp_path):
         for name in ("data.pkl", "constants.pkl", "code/__torch__.py", "version"):
             archive.writestr(f"script/{name}", b"3\n")
     refused(path, "none of it was run")
+
+
+def zeroed_directory(path):
+    data = bytearray(path.read_bytes())
+    start = data.index(b"PK\x01\x02")
+    data[start : start + 4] = bytes(4)
+    path.write_bytes(data)
+
+
+def unknown_version(path):
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 255
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [zeroed_directory, unknown_version])
+def test_a_damaged_archive(tmp_path, damage):
+    damage(saved(tmp_path / "weights.pth", STATE))
+    refused(tmp_path / "weights.pth", "it is damaged, or holds more than weights")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental:UserWarning")
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: torch.zeros(3).to(torch.float8_e4m3fn), "save the weights as float32"),
+        (lambda: torch.zeros(3, dtype=torch.complex32), "save the weights as float32"),
+        (lambda: torch.nested.nested_tensor([torch.zeros(3), torch.zeros(2)]), "are no plain tensors"),
+    ],
+    ids=["float8", "complex32", "nested"],
+)
+def test_tensors_that_numpy_has_not(tmp_path, make, message):
+    refused(saved(tmp_path / "weights.pth", {"conv.weight": make()}), message)

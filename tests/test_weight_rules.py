@@ -62,6 +62,7 @@ def expected(shapes=SHAPES):
 def source(**changes):
     """The arrays that fit, less those whose change is None, with the others; "__" stands for a dot."""
     arrays = {name: random(shape, index) for index, (name, shape) in enumerate(GIVEN.items())}
+    arrays["bn1.running_var"] = np.abs(arrays["bn1.running_var"])
     arrays |= {"bn1.num_batches_tracked": np.array(3), "aux.weight": np.full(3, np.nan)}
     arrays |= {name.replace("__", "."): array for name, array in changes.items()}
     return Source({name: array for name, array in arrays.items() if array is not None})
@@ -177,6 +178,11 @@ def test_everything_wrong_stands_in_one_error():
         "aux.weight, unknown.weight: no rule uses it",
         "params/backbone/bn1/bias, params/head/classifier/bias, params/head/classifier/kernel: no array fills it",
     }
+
+
+def test_variances_below_0_are_refused():
+    below = np.array([0, 1, -1e-30, 1], np.float32)
+    assert "bn1.running_var: it has variances below 0" in error_of(source(bn1__running_var=below))
 
 
 def test_values_that_are_not_finite_are_refused():

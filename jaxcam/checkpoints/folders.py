@@ -15,7 +15,7 @@ from jaxcam.card import Card
 from jaxcam.checkpoints.card_file import card_from_json, read_card_file, write_card_file
 from jaxcam.checkpoints.hashes import check_hashes, file_hashes, leaf_differences, leaf_hashes
 from jaxcam.networks import NETWORKS, Classifier
-from jaxcam.params import Params, make_network, sample_pixels
+from jaxcam.params import Params, make_network, network_shapes
 
 # Bundled checkpoints lie inside an installed package, and beside it in a clone.
 PACKAGE = Path(__file__).parent.parent
@@ -47,7 +47,7 @@ def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) ->
         card = card_from_json(contents["card"])
         module = _network_from_record(contents["record"], card) if network is None else network
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        shapes = jax.eval_shape(module.init, jax.random.key(0), sample_pixels(card))
+        shapes = network_shapes(module, card)
         expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
         differences = leaf_differences(expected, contents["leaves"])
     if differences:

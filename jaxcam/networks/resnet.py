@@ -15,8 +15,9 @@ from flax import linen as nn
 
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
+from jaxcam.networks.layers import kernel_init
 
-convolution = partial(nn.Conv, use_bias=False, kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"))
+convolution = partial(nn.Conv, use_bias=False, kernel_init=kernel_init)
 batch_norm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 # Stem name -> (kernel, stride, max-pool after it). "small" and "tiny" keep more cells of small images.

@@ -19,7 +19,7 @@ from jaxcam.checkpoints import load
 from jaxcam.datasets import Dataset
 from jaxcam.forward import forward
 from jaxcam.networks import Classifier
-from jaxcam.params import Params, default_card, init, sample_pixels
+from jaxcam.params import Params, default_card, init, network_shapes
 from jaxcam.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
 from jaxcam.training.step import TrainState, run_step, start
@@ -124,7 +124,7 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     # A network of the table, since no other was named to `load`.
     network = cast("Classifier", old.network).for_classes(len(dataset.classes))
     fresh = init(network, key, card=card)
-    one_more = jax.eval_shape(network.for_classes(len(dataset.classes) + 1).init, key, sample_pixels(card))
+    one_more = network_shapes(network.for_classes(len(dataset.classes) + 1), card)
 
     def choose(new, kept, with_one_more):
         # What grows with the classes means nothing for other classes, even where their number is the same.

@@ -60,6 +60,9 @@ def summarize(params: Params, report: dict[str, Any], folder: Path) -> str:
     """What was read, what is left out on either side, what was written, and what to do with it."""
     counts = f"{report['arrays']:,} arrays, {report['parameters']:,} parameters of the network"
     lines = [f"read {report['source']}, named as {report['origin']}'s: {counts}"]
+    if report["network_options"]:
+        given = [f"{name}={value}" for name, value in report["network_options"].items()]
+        lines.append(f"options of the network: {_listed(given)}")
     if report["ignored"]:
         lines.append(f"ignored: {_listed(report['ignored'])}")
     if report["overridden"]:
@@ -67,10 +70,15 @@ def summarize(params: Params, report: dict[str, Any], folder: Path) -> str:
     if report["fresh"]:
         lines.append(f"fresh, to be trained: {_listed(report['fresh'])}")
     size = "x".join(map(str, params.card.image_size))
-    lines.append(f"written to {folder}: {len(params.card.classes):,} classes, images squashed to {size}")
+    lines.append(f"written to {folder}: {_classes(params)}, images squashed to {size}")
     checkpoint = folder if len(folder.parts) > 1 else f"./{folder}"
     lines.append(f"next: {_next(params, report, checkpoint)}")
     return "\n".join(lines)
+
+
+def _classes(params):
+    names = params.card.classes
+    return f"{len(names):,} classes ({', '.join(names[:2])}, ...)" if len(names) > 2 else ", ".join(names)
 
 
 def _next(params, report, checkpoint):

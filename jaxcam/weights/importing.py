@@ -13,7 +13,7 @@ from jaxtyping import Array
 from jaxcam.card import Card
 from jaxcam.class_names import class_names
 from jaxcam.networks import NETWORKS
-from jaxcam.params import Params, default_card, make_network, sample_pixels
+from jaxcam.params import Params, default_card, make_network, network_shapes, sample_pixels
 from jaxcam.weights.files import read_source
 from jaxcam.weights.origins import ORIGINS
 from jaxcam.weights.rules import Source, Table, convert, knows
@@ -49,9 +49,9 @@ def import_weights(
 
     Returns:
         The params, float32 on the default device, and a report of JSON values for `jaxcam.save(record=...)`: "origin";
-        "source" and its "sha256"; "arrays" and "parameters", how many were read; "fresh", the weights that no array
-        filled; "ignored", the arrays that were not wanted; "overridden", the origin's options that `options` replaced;
-        "preprocessing", who says how images are fed.
+        "source" and its "sha256"; "arrays", how many it holds; "parameters", how many were read; "fresh", the weights
+        that no array filled; "ignored", the arrays that were not wanted; "network_options", the origin's and yours;
+        "overridden", those of the origin that yours replaced; "preprocessing", who says how images are fed.
 
     Raises:
         ValueError: for an unknown network, origin or option, a number of classes below 1 or of names that is not the
@@ -75,7 +75,7 @@ def import_weights(
     names, ids = (tuple(classes), ()) if classes else class_names(total)
     usual_card = replace(default_card(network, names), class_ids=ids)
     card = table.card(usual_card, read)
-    shapes = _shapes(module, card, network)
+    shapes = network_shapes(module, card)
     new_classes = num_classes is not None and num_classes != _classes_of(read, table)
     try:
         converted = convert(read, table, shapes, new_classes=new_classes)
@@ -88,6 +88,7 @@ def import_weights(
         "parameters": sum(leaf.size for path, leaf in converted.leaves.items() if path.startswith("params/")),
         "fresh": [path.partition("/")[2] for path in converted.fresh],
         "ignored": converted.ignored,
+        "network_options": {**asked, **options},
         "overridden": sorted(name for name in options if name in asked and options[name] != asked[name]),
         "preprocessing": _teller(read, origin, card == usual_card),
     }
@@ -134,7 +135,7 @@ def _num_classes(source: Source, table: Table, num_classes: int | None, classes:
     if classes and len(classes) != total:
         raise ValueError(
             f"classes: got {len(classes)} names for the {total} classes of the weights; "
-            f"give one a class, or num_classes={len(classes)} for a fresh classifier"
+            f"give one a class, or num_classes={len(classes)} (--num-classes {len(classes)}) for a fresh classifier"
         )
     return total
 
@@ -147,25 +148,13 @@ def _options(source: Source, table: Table, name: str) -> dict[str, Any]:
         raise ValueError(f"{name}: the weights do not fit the network: there is no array {error}") from None
 
 
-def _shapes(module: Any, card: Card, network: str) -> Any:
-    """The network's variables as shapes, or a ValueError for options of which no network can be made."""
-    try:
-        # The image is made inside, where it takes no memory: its size may be a hostile file's.
-        return jax.eval_shape(lambda key: module.init(key, sample_pixels(card)), jax.random.key(0))
-    except ValueError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"network {network}: its options make no network: {reason[0][:200]}") from error
-
-
 def _hint(source: Source, table: Table, network: str, origin: str) -> str:
     """What else to try, where names of arrays tell."""
     others = [name for name, tables in ORIGINS.items() if network in tables and knows(tables[network], source)]
     if others and origin not in others:
-        return f' (its arrays are named as {others[0]}\'s: give origin="{others[0]}")'
+        return f" (its arrays are named as {others[0]}'s: give origin={others[0]!r}, or --origin {others[0]})"
     if not table.fresh and knows(table, source) and _classes_of(source, table) is None:
-        return f" (it has no classifier {table.classifier}: give num_classes for a fresh one)"
+        return f" (it has no classifier {table.classifier}: give num_classes, or --num-classes, for a fresh one)"
     return ""
 
 

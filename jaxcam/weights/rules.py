@@ -170,6 +170,8 @@ def _leaf(array, layout, path, needed):
         raise ValueError(f"got shape {array.shape}, of which {path} {needed[path]} cannot be made")
     if not np.isfinite(array).all():
         raise ValueError("it has values that are not finite")
+    if path.startswith("batch_stats/") and path.endswith("/var") and (leaf < 0).any():
+        raise ValueError("it has variances below 0")
     return np.ascontiguousarray(leaf, np.float32)
 
 

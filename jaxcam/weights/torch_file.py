@@ -18,11 +18,9 @@ def read_torch_file(path: Path) -> dict[str, np.ndarray]:
     with "module.", they lose it.
     """
     torch = _import_torch(path)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise ValueError(f"{path}: it is compressed, which torch never does; save it with torch.save")
     try:
+        if _is_compressed(path):
+            raise ValueError("it is compressed, which torch never does")
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
@@ -36,7 +34,18 @@ def read_torch_file(path: Path) -> dict[str, np.ndarray]:
         what = f"{', '.join(wrong[:5])} of {len(state)} entries are no plain tensors" if wrong else "it is empty"
         raise ValueError(f"{path}: {what}; save the state dict alone: torch.save(model.state_dict(), ...)")
     prefix = PREFIX if all(name.startswith(PREFIX) for name in state) else ""
-    return {name.removeprefix(prefix): _array(torch, tensor) for name, tensor in state.items()}
+    try:
+        return {name.removeprefix(prefix): _array(torch, tensor) for name, tensor in state.items()}
+    except (TypeError, RuntimeError) as error:  # a type that NumPy has not
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}; save the weights as float32") from error
+
+
+def _is_compressed(path: Path) -> bool:
+    """Whether an archive's entries are, a few bytes of which can fill the memory."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
 
 
 def _import_torch(path: Path) -> Any:
@@ -68,7 +77,9 @@ def _unwrapped(contents: Any, path: Path) -> Mapping[Any, Any]:
 
 def _is_array(torch: Any, value: Any) -> bool:
     """Whether a value is a dense tensor with as much memory as its shape says."""
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_quantized or value.is_meta:
+    if not isinstance(value, torch.Tensor) or value.is_nested:
+        return False
+    if value.layout != torch.strided or value.is_quantized or value.is_meta:
         return False
     return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 

@@ -29,7 +29,7 @@ def declare_operators():
 
 FOUND = find_spec("torchvision")
 if FOUND is None:
-    raise ImportError("torchvision is not installed: pip install --no-deps torchvision")
+    raise ModuleNotFoundError("torchvision is not installed: pip install --no-deps torchvision")
 try:
     from torchvision import models
 except RuntimeError:

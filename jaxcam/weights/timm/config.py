@@ -12,6 +12,7 @@ INTERPOLATIONS = {"bilinear": "bilinear", "bicubic": "catmull_rom"}
 
 # Arguments of a model that leave its numerics as they are, or show in the shapes of its arrays.
 HARMLESS = {"in_chans", "num_classes", "img_size", "global_pool", "drop_rate", "drop_path_rate", "drop_block_rate"}
+LEAST_STD, LARGEST_SIDE = 1e-3, 4096  # less, or more, is a mistake and no way to feed images
 POOLS = ("avg", "token")  # a mean over cells, a vision transformer's class token
 
 
@@ -43,15 +44,16 @@ def card_of(card: Card, source: Source) -> Card:
     config = _object(source.config, "pretrained_cfg", source.config)  # older files have all on one level
     usual = card.preprocessing
     mean, std = _numbers(config, "mean", usual.mean), _numbers(config, "std", usual.std)
-    if min(std) <= 0:
-        raise ValueError(f"config.json: std: got {list(std)}; numbers above 0 are expected")
+    if min(std) < LEAST_STD:
+        raise ValueError(f"config.json: std: got {list(std)}; numbers from {LEAST_STD} are expected")
     interpolation = config.get("interpolation") or ""
     if interpolation not in ("", *INTERPOLATIONS):
         known = ", ".join(INTERPOLATIONS)
         raise ValueError(f"config.json: interpolation: got {interpolation!r}; known are {known}")
     _, *size = _numbers(config, "input_size", (card.channels, *card.image_size))
-    if any(length % 1 for length in size):
-        raise ValueError(f"config.json: input_size: got {config['input_size']!r}; whole numbers are expected")
+    if any(length % 1 or not 1 <= length <= LARGEST_SIDE for length in size):
+        expected = f"whole numbers from 1 to {LARGEST_SIDE} are expected"
+        raise ValueError(f"config.json: input_size: got {config['input_size']!r}; {expected}")
     method = INTERPOLATIONS.get(interpolation, usual.interpolation)
     preprocessing = replace(usual, mean=mean, std=std, interpolation=method)
     return replace(card, image_size=tuple(map(int, size)), preprocessing=preprocessing)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from jaxcam.card import IMAGENET
+from jaxcam.networks.vgg import BLOCKS
 from jaxcam.weights.rules import Rule, Table
 
 
@@ -24,10 +25,9 @@ HEAD = (
     Rule(r"classifier\.3", r"head/fc7", "linear"),
     Rule(r"classifier\.6", r"head/classifier", "linear"),
 )
-BLOCKS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 FEATURES = {
-    **{name: _features(blocks, batch_norm=False) for name, blocks in BLOCKS.items()},
-    **{f"{name}_bn": _features(blocks, batch_norm=True) for name, blocks in BLOCKS.items()},
+    **{f"vgg{depth}": _features(blocks, batch_norm=False) for depth, blocks in BLOCKS.items()},
+    **{f"vgg{depth}_bn": _features(blocks, batch_norm=True) for depth, blocks in BLOCKS.items()},
 }
 
 # vgg16 and vgg16_gap are Caffe's where nothing else is said: other inputs, pooling that rounds up.
