@@ -27,7 +27,7 @@ def boxes(
 
     The paper's rule: box(largest component of {(x, y): M(x, y) >= threshold * max M}). The rule "release" has levels
     of its own, gives two boxes a map and runs on the host: see `jaxcam.box_rules.release`. The rule "wsol" is the WSOL
-    benchmark's: see `jaxcam.box_rules.wsol`.
+    benchmark's, where what is equal, constant or NaN is treated otherwise: see `jaxcam.box_rules.wsol`.
 
     Args:
         maps: floating-point (..., h, w), raw: any leading axes, none too. Computed in float32.

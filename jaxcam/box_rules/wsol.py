@@ -27,10 +27,14 @@ def wsol_boxes(
         connectivity: 8, as OpenCV's contours have it.
 
     Returns:
-        float32 (..., 4) half-open boxes in the maps' own pixels. NaN for a threshold that is out of range.
+        float32 (..., 4) half-open boxes in the maps' own pixels. The pixel (0, 0), and not NaN, for a map that holds a
+        NaN, as in the benchmark; NaN for a threshold that is out of range.
 
     Raises:
         ValueError: for another connectivity.
+
+    >>> wsol_boxes(jnp.array([[-1.0, 0.9, 0.0, 0.0], [0.9, 1.0, 0.0, 0.0]]), threshold=jnp.float32(0.6))
+    Array([0., 0., 3., 2.], dtype=float32)
     """
     if connectivity != 8:
         raise ValueError(f"connectivity: got {connectivity} for the rule wsol, whose contours are OpenCV's; use 8")
@@ -50,7 +54,8 @@ def grey_maps(maps: Float[type_of_array, "... h w"]) -> UInt8[Array, "... h w"]:
     maps = lax.stop_gradient(maps.astype(jnp.float32))
     heights = maps - jnp.min(maps, axis=(-2, -1), keepdims=True)
     highest = jnp.max(heights, axis=(-2, -1), keepdims=True)
-    stretches = (highest > 0) & jnp.isfinite(highest)
+    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461).
+    stretches = (highest > 0) & jnp.isfinite(highest) & ~jnp.isnan(maps).any(axis=(-2, -1), keepdims=True)
     # The comparison, as a compiler's reciprocal may turn the highest pixel's 1 into a little less.
     shares = jnp.where(heights >= highest, 1, heights / jnp.where(stretches, highest, 1))
     return jnp.where(stretches, jnp.floor(255 * shares), 0).astype(jnp.uint8)

@@ -2,11 +2,14 @@
 
 from jaxcam.metrics.bootstrap import best_share_interval, bootstrap_interval, share_interval
 from jaxcam.metrics.localization import LocalizationCounts, localization_counts, localized, rates
+from jaxcam.metrics.max_box_accuracy import BestAccuracy, MaxBoxCounts, max_box_acc, max_box_acc_v2, max_box_counts
 from jaxcam.metrics.pixel_precision import PixelCounts, pixel_average_precision, pixel_counts
 from jaxcam.metrics.pointing import PointingCounts, highest_points, pointed, pointing_accuracy, pointing_counts
 
 __all__ = [
+    "BestAccuracy",
     "LocalizationCounts",
+    "MaxBoxCounts",
     "PixelCounts",
     "PointingCounts",
     "best_share_interval",
@@ -14,6 +17,9 @@ __all__ = [
     "highest_points",
     "localization_counts",
     "localized",
+    "max_box_acc",
+    "max_box_acc_v2",
+    "max_box_counts",
     "pixel_average_precision",
     "pixel_counts",
     "pointed",
