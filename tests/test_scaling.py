@@ -56,6 +56,15 @@ def test_the_gradient_has_no_nan(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_a_nan_in_a_large_map_is_not_passed_over(method):
+    maps = np.random.default_rng(0).normal(size=(8, 224, 224)).astype(np.float32)
+    maps[:7, 100, 100] = np.nan
+    normalized = jax.jit(lambda maps: jaxcam.normalize(maps, method=method))(maps)
+    assert np.isnan(normalized[:7]).all()
+    assert not np.isnan(normalized[7]).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_map_of_nan_stays_visible(method):
     """A label out of range is NaN everywhere, and no map without evidence; its neighbours are untouched."""
     maps = np.stack([np.full((2, 2), np.nan, np.float32), np.array([[0, 1], [2, 4]], np.float32)])

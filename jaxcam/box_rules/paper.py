@@ -25,6 +25,7 @@ def paper_boxes(
     masks = jnp.broadcast_to(maps, (*batch, height, width)) >= (threshold * highest)[..., None, None]
     found = largest_box(masks, reach=1 if connectivity == 8 else 0).astype(jnp.float32)
     whole = jnp.array([0, 0, width, height], jnp.float32)
-    valid = ~jnp.isnan(highest) & (threshold > 0) & (threshold <= 1)
+    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461).
+    valid = ~jnp.isnan(maps).any(axis=(-2, -1)) & (threshold > 0) & (threshold <= 1)
     found = jnp.where((highest > 0)[..., None], found, jnp.broadcast_to(whole, found.shape))
     return jnp.where(valid[..., None], found, jnp.nan)

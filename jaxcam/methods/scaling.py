@@ -34,5 +34,7 @@ def normalize(maps: Float[type_of_array, "..."], *, method: str = "max") -> Floa
     maps = jnp.asarray(maps)
     maps = jnp.maximum(maps, 0) if method == "max" else maps - maps.min((-2, -1), keepdims=True)
     top = maps.max((-2, -1), keepdims=True)
-    nothing = top <= 0  # false for NaN, which stays visible
-    return jnp.where(nothing, jnp.zeros_like(maps), maps / jnp.where(nothing, 1, top))
+    nothing = top <= 0
+    scaled = jnp.where(nothing, jnp.zeros_like(maps), maps / jnp.where(nothing, 1, top))
+    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461).
+    return jnp.where(jnp.isnan(maps).any((-2, -1), keepdims=True), jnp.nan, scaled)
