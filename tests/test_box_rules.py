@@ -160,15 +160,6 @@ def test_maps_without_a_box_and_with_inf():
     np.testing.assert_array_equal(found, np.float32([whole, whole, nothing, [2, 1, 4, 2], whole]))
 
 
-@pytest.mark.parametrize("rule, box", [("paper", [np.nan] * 4), ("wsol", [0, 0, 1, 1])])
-def test_a_nan_in_a_large_map_is_not_passed_over(rule, box):
-    maps = np.random.default_rng(0).normal(size=(8, 224, 224)).astype(np.float32)
-    maps[:7, 100, 100] = np.nan
-    found = np.asarray(boxes(maps, rule=rule))
-    np.testing.assert_array_equal(found[:7], np.float32([box] * 7))
-    assert not np.array_equal(found[7], np.float32(box), equal_nan=True)
-
-
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float64])
 def test_other_floats(dtype):
     maps = hard_masks(37)

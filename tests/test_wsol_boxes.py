@@ -201,3 +201,12 @@ def test_sweep_is_the_rule_at_each_threshold():
 def test_mistakes_in_a_sweep(shape, thresholds):
     with pytest.raises(ValueError, match=r"thresholds|grey_map"):
         sweep_boxes(np.zeros(shape, np.uint8), thresholds=thresholds)
+
+
+@pytest.mark.parametrize("rule, box", [("paper", [np.nan] * 4), ("wsol", [0, 0, 1, 1])])
+def test_a_nan_in_a_large_map_is_not_passed_over(rule, box):
+    maps = np.random.default_rng(0).normal(size=(8, 224, 224)).astype(np.float32)
+    maps[:7, 100, 100] = np.nan
+    found = np.asarray(boxes(maps, rule=rule))
+    np.testing.assert_array_equal(found[:7], np.float32([box] * 7))
+    assert not np.array_equal(found[7], np.float32(box), equal_nan=True)
