@@ -112,7 +112,7 @@ def evaluate(
     report = replace(report, dataset=name, checkpoint=checkpoint)
     save_table(report, out)
     save_contact_sheet(out / "samples.png", evaluation.samples(params, examples, threshold=threshold))
-    print(report, f"in {out}: metrics.json, metrics.txt, samples.png", sep="\n")
+    print(report, f"in {out}: report.json, report.txt, samples.png", sep="\n")
     return 0
 
 

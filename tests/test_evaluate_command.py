@@ -57,13 +57,13 @@ def test_tiny_imagenet(home, tmp_path, capsys):
     expected = evaluate(
         jaxcam.load(home / "net"), tiny_imagenet(home / "tiny", split="val"), batch_size=4, progress=False
     )
-    kept = json.loads((tmp_path / "report/metrics.json").read_text())
+    kept = json.loads((tmp_path / "report/report.json").read_text())
     assert kept["counts"] == expected.counts._asdict()
     assert kept["dataset"] == "tiny_imagenet val"
     assert kept["checkpoint"] == str(home / "net")
     assert kept["threshold"] == 0.4
     shown = capsys.readouterr()
-    assert (tmp_path / "report/metrics.txt").read_text() in shown.out
+    assert (tmp_path / "report/report.txt").read_text() in shown.out
     assert "6/6" in shown.err
     with Image.open(tmp_path / "report/samples.png") as picture:
         assert len(picture.convert("L").getcolors(256)) > 100  # photos, not a blank page
@@ -86,7 +86,7 @@ def test_published_layouts(tmp_path, monkeypatch, dataset, make, split, argument
     card = jaxcam.Card(classes=examples.classes, class_ids=examples.class_ids, image_size=(32, 32), threshold=0.4)
     jaxcam.save(random_params(card), tmp_path / "net")
     assert run(tmp_path, dataset, "--data-dir", tmp_path, *arguments, "--out", tmp_path / "report") == 0
-    kept = json.loads((tmp_path / "report/metrics.json").read_text())
+    kept = json.loads((tmp_path / "report/report.json").read_text())
     assert kept["dataset"] == f"{dataset} {split}"
     assert kept["counts"]["images"] == 6
     assert kept["counts"]["boxed"] == (5 if dataset == "ilsvrc" else 6)
@@ -110,13 +110,13 @@ def test_files_are_inspected_before_the_long_work(tmp_path, capsys):
 
 def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
     assert run(home, "folder", "--data-dir", home / "photos", "--limit", 3, "--out", tmp_path) == 0
-    kept = json.loads((tmp_path / "metrics.json").read_text())
-    assert kept["figures"].keys() == {"top1", "top5"}
+    kept = json.loads((tmp_path / "report.json").read_text())
+    assert kept["figures"].keys() == {"top1_accuracy", "top5_accuracy"}
     limited = evaluate(jaxcam.load(home / "net"), folder(home / "photos"), limit=3, batch_size=4, progress=False)
     assert kept["counts"] == limited.counts._asdict()
     arguments = ["--data-dir", home / "tiny", "--split", "train", "--threshold", 0.7, "--out", tmp_path]
     assert run(home, "tiny_imagenet", *arguments) == 0
-    assert json.loads((tmp_path / "metrics.json").read_text())["threshold"] == 0.7
+    assert json.loads((tmp_path / "report.json").read_text())["threshold"] == 0.7
 
 
 def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
@@ -136,7 +136,7 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
     assert json.loads((tmp_path / "thresholds.json").read_text())["best"] == curve.best
     assert str(curve) in capsys.readouterr().out
     assert run(home, "tiny_imagenet", "--data-dir", home / "tiny", "--out", tmp_path, checkpoint="chosen") == 0
-    assert json.loads((tmp_path / "metrics.json").read_text())["threshold"] == curve.best
+    assert json.loads((tmp_path / "report.json").read_text())["threshold"] == curve.best
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,15 @@ from jaxcam.report.contact_sheet import Sample, save_contact_sheet
 from jaxcam.report.table import Baselines, Report, Thresholds, save_table
 
 COUNTS = LocalizationCounts(images=8, boxed=5, top1=2, top5=6, gt_known=4, top1_loc=1, top5_loc=3, whole_image=2)
-BASELINES = Baselines(whole_image=40.0, centred_box=60.0, centred_share=0.75, random_map=20.0)
+BASELINES = Baselines(whole_image=2, centred_box=3, centred_share=0.75, random_map=1)
 REPORT = Report(COUNTS, 200, (48, 64), "paper", 0.35, BASELINES, "tiny_imagenet val", "tiny_imagenet")
 
 
 def row(text, name):
     """Accuracy and error in the table's row of that name."""
     (line,) = [line for line in text.splitlines() if f"{name}  " in line]
-    return line.split()[-2:]
+    accuracy, _interval, error = line.split()[-3:]
+    return [accuracy, error]
 
 
 def test_table_shows_accuracy_and_error_side_by_side():
@@ -32,6 +33,15 @@ def test_table_shows_accuracy_and_error_side_by_side():
     assert row(text, "whole image") == ["40.00", "60.00"]
     assert row(text, "centred box") == ["60.00", "40.00"]
     assert row(text, "random map") == ["20.00", "80.00"]
+
+
+def test_table_shows_the_interval():
+    counts = COUNTS._replace(images=10000, top1=3915, boxed=10000)
+    (line,) = [line for line in str(replace(REPORT, counts=counts)).splitlines() if "top-1  " in line]
+    low, high = map(float, line.split()[-2].split(".."))
+    # The normal approximation, for so many images.
+    half = 1.96 * (39.15 * 60.85 / 10000) ** 0.5
+    assert (low, high) == pytest.approx((39.15 - half, 39.15 + half), abs=0.02)
 
 
 def test_table_says_how_it_was_measured():
@@ -50,7 +60,7 @@ def test_table_leaves_out_what_does_not_apply():
     assert "GT-known" not in str(plain)
     assert "threshold" not in str(plain)
     assert "localization is not measured" in str(plain)
-    clean = str(replace(REPORT, counts=COUNTS._replace(whole_image=0, images=5)))
+    clean = str(replace(REPORT, counts=COUNTS._replace(whole_image=0, images=5, top5=5)))
     assert "above zero" not in clean
     assert "no ground-truth box" not in clean
     assert "Top-5 counts all 3 classes" in str(replace(REPORT, num_classes=3))
@@ -58,8 +68,13 @@ def test_table_leaves_out_what_does_not_apply():
 
 def test_saved_figures_are_those_of_the_report(tmp_path):
     save_table(REPORT, tmp_path / "new")
-    kept = json.loads((tmp_path / "new/metrics.json").read_text())
-    assert kept["figures"] == {"top1": 25.0, "top5": 75.0, "gt_known": 80.0, "top1_loc": 20.0, "top5_loc": 60.0}
+    kept = json.loads((tmp_path / "new/report.json").read_text())
+    expected = {"top1_accuracy": (25, 8), "top5_accuracy": (75, 8), "gt_known": (80, 5), "top1_localization": (20, 5)}
+    expected |= {"top5_localization": (60, 5), "gt_known_whole_image": (40, 5), "gt_known_centered_box": (60, 5)}
+    expected |= {"gt_known_random_map": (20, 5)}
+    assert {name: (figure["value"], figure["n"]) for name, figure in kept["figures"].items()} == expected
+    # Of Binomial(5, .8): a chance of .0067 for at most 1, .0579 for at most 2.
+    assert kept["figures"]["gt_known"] == {"value": 80.0, "low": 40.0, "high": 100.0, "n": 5}
     assert LocalizationCounts(**kept["counts"]) == COUNTS
     assert Baselines(**kept["baselines"]) == BASELINES
     assert [kept[name] for name in ("dataset", "checkpoint", "box_rule", "threshold", "image_size", "num_classes")] == [
@@ -70,8 +85,8 @@ def test_saved_figures_are_those_of_the_report(tmp_path):
         [48, 64],
         200,
     ]
-    assert (tmp_path / "new/metrics.txt").read_text() == f"{REPORT}\n"
-    assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["metrics.json", "metrics.txt"]
+    assert (tmp_path / "new/report.txt").read_text() == f"{REPORT}\n"
+    assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["report.json", "report.txt"]
 
 
 def test_of_equal_thresholds_the_smallest_is_best(tmp_path):

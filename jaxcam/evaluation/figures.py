@@ -37,7 +37,7 @@ def evaluate(
         progress: show images a second, time left and the figures so far on stderr.
 
     Returns:
-        A Report: counts, rates and baselines; `print` it for the table.
+        A Report: counts, baselines, and figures with 95% bootstrap intervals; `print` it for the table.
 
     Raises:
         ValueError: for classes other than the card's, a threshold or limit out of range, or an unreadable image.
@@ -52,8 +52,8 @@ def evaluate(
     ...         pathlib.Path(home, name).mkdir()
     ...         Image.fromarray(numpy.zeros((40, 50, 3), numpy.uint8)).save(f"{home}/{name}/1.png")
     ...     report = jaxcam.evaluate(params, folder(home), batch_size=2, progress=False)
-    >>> report.rates
-    {'top1': 50.0, 'top5': 100.0}
+    >>> report.figures["top1_accuracy"]
+    Figure(value=50.0, low=0.0, high=100.0, n=2)
 
     Source: protocol of ILSVRC CLS-LOC; Zhou et al., CVPR 2016, arXiv 1512.04150.
     """
@@ -80,11 +80,10 @@ def _so_far(total: Total) -> dict[str, float]:
 
 
 def _baselines(total: Total) -> Baselines:
-    percent = 100 * total.centred / total.localization.boxed
-    best = int(percent.argmax())
+    best = int(total.centred.argmax())
     return Baselines(
-        whole_image=float(percent[-1]),
-        centred_box=float(percent[best]),
+        whole_image=int(total.centred[-1]),
+        centred_box=int(total.centred[best]),
         centred_share=SHARES[best],
-        random_map=float(100 * total.random / total.localization.boxed),
+        random_map=int(total.random),
     )

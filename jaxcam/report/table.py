@@ -4,25 +4,38 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from jaxcam.metrics import LocalizationCounts, rates
+from jaxcam.metrics import LocalizationCounts, share_interval
 from jaxcam.whole_files import whole_file
 
 ROWS = 20  # of a printed curve, about
 
+# Name of a figure -> its row in the table.
 NAMES = {
-    "top1": "classification  top-1",
-    "top5": "                top-5",
+    "top1_accuracy": "classification  top-1",
+    "top5_accuracy": "                top-5",
     "gt_known": "localization    GT-known",
-    "top1_loc": "                top-1 Loc",
-    "top5_loc": "                top-5 Loc",
+    "top1_localization": "                top-1 Loc",
+    "top5_localization": "                top-5 Loc",
+    "gt_known_whole_image": "GT-known of     whole image",
+    "gt_known_centered_box": "                centred box",
+    "gt_known_random_map": "                random map",
 }
+
+
+class Figure(NamedTuple):
+    """A share of n images in percent, and its 95% bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """GT-known in percent, on the same images, of boxes that no network was asked for.
+    """Of how many images boxes are right that no network was asked for.
 
     Attributes:
         whole_image: of the whole image.
@@ -31,10 +44,10 @@ class Baselines:
         random_map: of noise in place of the network's cells, upsampled and boxed as the maps are.
     """
 
-    whole_image: float
-    centred_box: float
+    whole_image: int
+    centred_box: int
     centred_share: float
-    random_map: float
+    random_map: int
 
 
 @dataclass(frozen=True)
@@ -52,19 +65,19 @@ class Report:
         checkpoint: its name, likewise.
 
     >>> counts = LocalizationCounts(4, 4, top1=2, top5=3, gt_known=3, top1_loc=1, top5_loc=2, whole_image=1)
-    >>> print(Report(counts, 200, (64, 64), "paper", 0.2, Baselines(50.0, 75.0, 0.8, 25.0), "tiny_imagenet val"))
+    >>> print(Report(counts, 200, (64, 64), "paper", 0.2, Baselines(2, 3, 0.8, 1), "tiny_imagenet val"))
     tiny_imagenet val: 4 images, 200 classes
     images squashed to 64x64; box rule "paper" at threshold 0.2, right from IoU 0.5
     <BLANKLINE>
-                                accuracy %   error %
-    classification  top-1            50.00     50.00
-                    top-5            75.00     25.00
-    localization    GT-known         75.00     25.00
-                    top-1 Loc        25.00     75.00
-                    top-5 Loc        50.00     50.00
-    GT-known of     whole image      50.00     50.00
-                    centred box      75.00     25.00
-                    random map       25.00     75.00
+                                accuracy %    95% interval   error %
+    classification  top-1            50.00    0.00..100.00     50.00
+                    top-5            75.00   25.00..100.00     25.00
+    localization    GT-known         75.00   25.00..100.00     25.00
+                    top-1 Loc        25.00     0.00..75.00     75.00
+                    top-5 Loc        50.00    0.00..100.00     50.00
+    GT-known of     whole image      50.00    0.00..100.00     50.00
+                    centred box      75.00   25.00..100.00     25.00
+                    random map       25.00     0.00..75.00     75.00
     <BLANKLINE>
     The centred box has 0.80 of the image's sides, the best share on these very images.
     Class maps with nothing above zero, whose box is the whole image: 1.
@@ -80,20 +93,26 @@ class Report:
     checkpoint: str = ""
 
     @property
-    def rates(self) -> dict[str, float]:
-        """Accuracies in percent, as `jaxcam.metrics.rates`."""
-        return rates(self.counts)
+    def figures(self) -> dict[str, Figure]:
+        """Every share that was counted, by its name in `report.json`: of all images, or of those with boxes."""
+        counts, baselines = self.counts, self.baselines
+        right = {"top1_accuracy": counts.top1, "top5_accuracy": counts.top5}
+        totals = dict.fromkeys(right, counts.images)
+        if counts.boxed:
+            right |= {"gt_known": counts.gt_known}
+            right |= {"top1_localization": counts.top1_loc, "top5_localization": counts.top5_loc}
+        if baselines is not None:
+            right |= {"gt_known_whole_image": baselines.whole_image, "gt_known_centered_box": baselines.centred_box}
+            right |= {"gt_known_random_map": baselines.random_map}
+        return {name: _figure(int(number), int(totals.get(name, counts.boxed))) for name, number in right.items()}
 
     def __str__(self) -> str:
-        rows = [(NAMES[name], rate) for name, rate in self.rates.items()]
-        if self.baselines is not None:
-            rows += [
-                ("GT-known of     whole image", self.baselines.whole_image),
-                ("                centred box", self.baselines.centred_box),
-                ("                random map", self.baselines.random_map),
-            ]
-        lines = [f"{name:<30}{rate:>8.2f}{100 - rate:>10.2f}" for name, rate in rows]
-        return "\n".join([*self._heading(), "", f"{'':<28}accuracy %   error %", *lines, "", *self._notes()]).rstrip()
+        lines = []
+        for name, (value, low, high, _) in self.figures.items():
+            interval = f"{low:.2f}..{high:.2f}"
+            lines.append(f"{NAMES[name]:<30}{value:>8.2f}{interval:>16}{100 - value:>10.2f}")
+        heading = f"{'':<28}accuracy %    95% interval   error %"
+        return "\n".join([*self._heading(), "", heading, *lines, "", *self._notes()]).rstrip()
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values: settings, figures in percent, counts and baselines."""
@@ -105,7 +124,7 @@ class Report:
             "box_rule": self.rule,
             "threshold": self.threshold,
             "iou": 0.5,
-            "figures": self.rates,
+            "figures": {name: figure._asdict() for name, figure in self.figures.items()},
             "counts": self.counts._asdict(),
             "baselines": None if self.baselines is None else asdict(self.baselines),
         }
@@ -130,6 +149,10 @@ class Report:
         if boxed < images:
             notes.append(f"{images - boxed} of the images have no ground-truth box and count for classification alone.")
         return notes
+
+
+def _figure(right: int, images: int) -> Figure:
+    return Figure(100 * right / images, *share_interval(right, images), images)
 
 
 @dataclass(frozen=True)
@@ -174,7 +197,7 @@ class Thresholds:
         return {"best": self.best, **asdict(self)}
 
 
-def save_table(result: Report | Thresholds, folder: str | os.PathLike[str], *, name: str = "metrics") -> None:
+def save_table(result: Report | Thresholds, folder: str | os.PathLike[str], *, name: str = "report") -> None:
     """Write `name`.json and `name`.txt, each there whole or not at all.
 
     >>> import tempfile
