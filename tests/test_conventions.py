@@ -24,6 +24,7 @@ LAYERS = (
     {"params", "checkpoints", "forward", "batches"},
     {"methods", "report", "weights"},
     {"explanation", "network_table", "photo_reports", "evaluation", "training"},
+    {"commands"},
     {"cli"},
     {"__init__", "__main__"},
 )
