@@ -19,13 +19,13 @@ def paper_boxes(
     # A box is a step function of its map: its gradient is zero, and nothing in here need be differentiated.
     maps, threshold = lax.stop_gradient((maps.astype(jnp.float32), threshold))
     height, width = maps.shape[-2:]
-    highest = jnp.max(maps, axis=(-2, -1))
+    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461).
+    highest = jnp.where(jnp.isnan(maps).any(axis=(-2, -1)), jnp.nan, jnp.max(maps, axis=(-2, -1)))
     batch = jnp.broadcast_shapes(threshold.shape, highest.shape)
     threshold, highest = jnp.broadcast_to(threshold, batch), jnp.broadcast_to(highest, batch)
     masks = jnp.broadcast_to(maps, (*batch, height, width)) >= (threshold * highest)[..., None, None]
     found = largest_box(masks, reach=1 if connectivity == 8 else 0).astype(jnp.float32)
     whole = jnp.array([0, 0, width, height], jnp.float32)
-    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461).
-    valid = ~jnp.isnan(maps).any(axis=(-2, -1)) & (threshold > 0) & (threshold <= 1)
+    valid = ~jnp.isnan(highest) & (threshold > 0) & (threshold <= 1)
     found = jnp.where((highest > 0)[..., None], found, jnp.broadcast_to(whole, found.shape))
     return jnp.where(valid[..., None], found, jnp.nan)
