@@ -1,7 +1,13 @@
 """Scores as mergeable counts; they know arrays, and no network."""
 
 from jaxcam.metrics.bootstrap import best_share_interval, bootstrap_interval, share_interval
-from jaxcam.metrics.localization import LocalizationCounts, localization_counts, localized, rates
+from jaxcam.metrics.localization import (
+    LocalizationCounts,
+    localization_counts,
+    localization_flags,
+    localized,
+    rates,
+)
 from jaxcam.metrics.max_box_accuracy import BestAccuracy, MaxBoxCounts, max_box_acc, max_box_acc_v2, max_box_counts
 from jaxcam.metrics.pixel_precision import PixelCounts, pixel_average_precision, pixel_counts
 from jaxcam.metrics.pointing import PointingCounts, highest_points, pointed, pointing_accuracy, pointing_counts
@@ -16,6 +22,7 @@ __all__ = [
     "bootstrap_interval",
     "highest_points",
     "localization_counts",
+    "localization_flags",
     "localized",
     "max_box_acc",
     "max_box_acc_v2",

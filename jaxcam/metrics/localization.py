@@ -15,11 +15,13 @@ Count = type_of_array | np.integer | int
 class LocalizationCounts(NamedTuple):
     """How many images were, had or got what; two of them merge by `jax.tree.map(jnp.add, a, b)`.
 
+    Or whether each image was, had or got it, before it is summed: flags (b,) of `localization_flags`.
+
     Attributes:
         images: images classified.
         boxed: images with a ground-truth box, which localization is counted over.
         top1: images whose class is the first guess.
-        top5: images whose class is one of the (at most five) guesses.
+        top5: images whose class is one of the (at most five) predicted ones.
         gt_known: boxed images whose true class's box is right, whatever was predicted.
         top1_loc: boxed images whose first guess is right in class and box.
         top5_loc: boxed images with any guess that is right in class and box.
@@ -36,7 +38,7 @@ class LocalizationCounts(NamedTuple):
     whole_image: Count
 
 
-def localization_counts(
+def localization_flags(
     labels: Int[type_of_array, "b"],
     guesses: Int[type_of_array, "b n"],
     boxes: Float[type_of_array, "b n 4"],
@@ -46,8 +48,9 @@ def localization_counts(
     target_mask: Bool[type_of_array, "b m"],
     mask: Flags,
     whole_image: Flags,
+    classes: Int[type_of_array, "b k"] | None = None,
 ) -> LocalizationCounts:
-    """Count a batch as the ILSVRC devkit does: a guess is right if its class is and its IoU with any box is >= .5.
+    """Judge a batch as the ILSVRC devkit does: a guess is right if its class is and its IoU with any box is >= .5.
 
     Plain arithmetic: it runs inside jit on JAX arrays, and on NumPy arrays as it is. Boxes are half-open
     (x0, y0, x1, y1), all of one image in the same pixels.
@@ -61,33 +64,48 @@ def localization_counts(
         target_mask: (b, m) True where there is one; an image without any counts for classification alone.
         mask: (b,) False where the row is padding and counts for nothing.
         whole_image: (b,) True where `true_class_boxes` is the whole image for want of anything better.
+        classes: (b, k) predicted classes for `top1` and `top5`, where the guesses spend several boxes on one class;
+            None for the guesses' own.
 
     Returns:
-        LocalizationCounts of scalars.
+        LocalizationCounts of booleans (b,).
 
     >>> box, yes = np.array([[[0, 0, 8, 4]]], np.float32), np.array([True])
-    >>> counts = localization_counts(
+    >>> flags = localization_flags(
     ...     np.array([3]), np.array([[1, 3]]), box.repeat(2, axis=1), box[:, 0],
     ...     targets=box, target_mask=yes[:, None], mask=yes, whole_image=~yes
     ... )
-    >>> int(counts.top1), int(counts.top5), int(counts.top5_loc)
-    (0, 1, 1)
+    >>> bool(flags.top1[0]), bool(flags.top5[0]), bool(flags.top5_loc[0])
+    (False, True, True)
 
     Source: ILSVRC CLS-LOC development kit; GT-known as in Zhou et al., CVPR 2016, and later work.
     """
-    right = (guesses == labels[:, None]) & mask[:, None]
-    boxed = target_mask.any(axis=-1) & mask
-    found = right & localized(boxes, targets, target_mask)
+    named = (guesses if classes is None else classes) == labels[:, None]
+    found = (guesses == labels[:, None]) & localized(boxes, targets, target_mask) & mask[:, None]
     return LocalizationCounts(
-        images=mask.sum(),
-        boxed=boxed.sum(),
-        top1=right[:, 0].sum(),
-        top5=right.any(axis=-1).sum(),
-        gt_known=(localized(true_class_boxes[:, None], targets, target_mask)[:, 0] & mask).sum(),
-        top1_loc=found[:, 0].sum(),
-        top5_loc=found.any(axis=-1).sum(),
-        whole_image=(whole_image & mask).sum(),
+        images=mask,
+        boxed=target_mask.any(axis=-1) & mask,
+        top1=named[:, 0] & mask,
+        top5=named.any(axis=-1) & mask,
+        gt_known=localized(true_class_boxes[:, None], targets, target_mask)[:, 0] & mask,
+        top1_loc=found[:, 0],
+        top5_loc=found.any(axis=-1),
+        whole_image=whole_image & mask,
     )
+
+
+def localization_counts(*arguments: type_of_array, **options: type_of_array) -> LocalizationCounts:
+    """The sums of `localization_flags`, whose arguments it takes: counts of a batch that merge with another's.
+
+    >>> box, yes = np.array([[[0, 0, 8, 4]]], np.float32), np.array([True])
+    >>> counts = localization_counts(
+    ...     np.array([3]), np.array([[3]]), box, box[:, 0],
+    ...     targets=box, target_mask=yes[:, None], mask=yes, whole_image=~yes
+    ... )
+    >>> int(counts.top1), int(counts.top1_loc)
+    (1, 1)
+    """
+    return LocalizationCounts(*(flags.sum() for flags in localization_flags(*arguments, **options)))
 
 
 def localized(
