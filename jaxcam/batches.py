@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from jaxcam.card import Card
 from jaxcam.datasets import Dataset
+from jaxcam.datasets.damage import check_on_error
 from jaxcam.image_files import RESAMPLING, read_image, resize_image
 
 THREADS = 4
@@ -23,9 +24,10 @@ class Batch(NamedTuple):
     Attributes:
         images: squashed to one size.
         labels: the class of each image.
-        mask: False for the rows that only fill up the last batch.
-        index: position in the data set.
-        sizes: (height, width) of each image file, in pixels.
+        mask: False for the rows that count for nothing: skipped images, and those that only fill up the last batch.
+        index: position in the data set; -1 where the row only fills up, so that `~mask & (index >= 0)` are the images
+            that were skipped.
+        sizes: (height, width) of each image file, in pixels; (1, 1) for a skipped one, whose pixels are 0.
     """
 
     images: UInt8[np.ndarray, "b h w 3"]
@@ -44,6 +46,7 @@ def batches(
     shuffle_seed: int | None = None,
     start: int = 0,
     cache: bool = False,
+    on_error: str = "stop",
 ) -> Iterator[Batch]:
     """The data set in batches: once in order, or endlessly shuffled.
 
@@ -56,13 +59,15 @@ def batches(
             depends on the seed alone.
         start: number of batches to skip, without reading them.
         cache: decode every image once, now, and keep it in memory: n * height * width * 3 bytes.
+        on_error: "stop" at an unreadable image, or "skip" it: its row is masked and keeps its index. Reading it again
+            with `jaxcam.image_files.read_image` says why.
 
     Returns:
         An iterator of `Batch`.
 
     Raises:
-        ValueError: for an empty data set, a batch size below 1, a start outside the pass, or (while iterating) an
-            unreadable image.
+        ValueError: for an empty data set, a batch size below 1, a start outside the pass, another `on_error`, or (while
+            iterating) an unreadable image that is not to be skipped.
 
     >>> from jaxcam.datasets import Dataset
     >>> batches(Dataset((), ("cat",)), batch_size=8, image_size=(64, 64))
@@ -73,9 +78,10 @@ def batches(
         raise ValueError("dataset: got no images")
     if batch_size < 1:
         raise ValueError(f"batch_size: got {batch_size}; give at least 1")
+    check_on_error(on_error)
     if not flags.FLAGS.is_parsed():  # Grain reads absl flags, which only absl's own main parses
         flags.FLAGS.mark_as_parsed()
-    files = _Files(dataset, image_size, interpolation)
+    files = _Files(dataset, image_size, interpolation, on_error)
     source = _decode_all(files) if cache else files
     order = grain.MapDataset.range(len(dataset))
     if shuffle_seed is not None:
@@ -103,24 +109,30 @@ def check_squash(card: Card) -> None:
 class _Files:
     """Reads an example of a data set from its file."""
 
-    def __init__(self, dataset, image_size, interpolation):
+    def __init__(self, dataset, image_size, interpolation, on_error):
         self.dataset, self.image_size, self.interpolation = dataset, image_size, interpolation
+        self.on_error = on_error
 
     def read(self, index):
         example = self.dataset[int(index)]
-        image = read_image(example.path)
+        try:
+            image = read_image(example.path)
+        except ValueError:
+            if self.on_error == "stop":
+                raise
+            return np.zeros((*self.image_size, 3), np.uint8), example.label, False, index, (1, 1)
         resized = resize_image(image, self.image_size, interpolation=self.interpolation)
-        return resized, example.label, index, image.shape[:2]
+        return resized, example.label, True, index, image.shape[:2]
 
 
 class _Decoded:
     """Every example of a data set, decoded."""
 
-    def __init__(self, images, labels, sizes):
-        self.images, self.labels, self.sizes = images, labels, sizes
+    def __init__(self, images, labels, mask, sizes):
+        self.images, self.labels, self.mask, self.sizes = images, labels, mask, sizes
 
     def read(self, index):
-        return self.images[index], self.labels[index], index, self.sizes[index]
+        return self.images[index], self.labels[index], self.mask[index], index, self.sizes[index]
 
 
 def _decode_all(files):
@@ -128,23 +140,26 @@ def _decode_all(files):
     decoded = _Decoded(
         np.empty((count, *files.image_size, 3), np.uint8),
         np.empty(count, np.int32),
+        np.empty(count, bool),
         np.empty((count, 2), np.int32),
     )
     with ThreadPoolExecutor(THREADS) as pool:
         progress = tqdm(pool.map(files.read, range(count)), "decoding", count, unit=" images")
-        for image, label, index, size in progress:
-            decoded.images[index], decoded.labels[index], decoded.sizes[index] = image, label, size
+        for image, label, mask, index, size in progress:
+            decoded.images[index], decoded.labels[index] = image, label
+            decoded.mask[index], decoded.sizes[index] = mask, size
     return decoded
 
 
 def _collate(rows, batch_size):
-    filled = len(rows)
-    rows = [*rows, *[rows[0]] * (batch_size - filled)]
-    images, labels, index, sizes = zip(*rows, strict=True)
+    image, label, _, _, size = rows[0]
+    padding = (image, label, False, -1, size)
+    rows = [*rows, *[padding] * (batch_size - len(rows))]
+    images, labels, mask, index, sizes = zip(*rows, strict=True)
     return Batch(
         np.stack(images),
         np.asarray(labels, np.int32),
-        np.arange(batch_size) < filled,
+        np.asarray(mask, bool),
         np.asarray(index, np.int32),
         np.asarray(sizes, np.int32),
     )

@@ -9,6 +9,7 @@ from PIL import Image
 from jaxcam import Card, Preprocessing
 from jaxcam.batches import batches, check_squash
 from jaxcam.datasets import Dataset, Example
+from jaxcam.image_files import read_image
 
 SIZE = (12, 16)
 
@@ -32,7 +33,7 @@ def squashed(dataset, index):
 
 
 def check_rows(batch, dataset):
-    for row, index in enumerate(batch.index):
+    for row, index in enumerate(batch.index[batch.mask]):
         np.testing.assert_array_equal(batch.images[row], squashed(dataset, index))
         assert batch.labels[row] == index % 3
         assert tuple(batch.sizes[row]) == (20 + index, 30 - index)
@@ -54,6 +55,7 @@ def test_one_ordered_pass(dataset, batch_size, cache):
         assert [array.dtype for array in batch] == [np.uint8, np.int32, bool, np.int32, np.int32]
         assert batch.mask.shape == batch.labels.shape == batch.index.shape == (batch_size,)
         assert sorted(batch.mask, reverse=True) == list(batch.mask)
+        assert set(batch.index[~batch.mask]) <= {-1}
         check_rows(batch, dataset)
     assert [index for batch in found for index in batch.index[batch.mask]] == list(range(11))
 
@@ -108,10 +110,53 @@ def test_an_unreadable_image_is_named(dataset, tmp_path, content, cache):
         list(batches(broken, batch_size=4, image_size=SIZE, cache=cache))
 
 
+@pytest.fixture(scope="module")
+def damaged(dataset, tmp_path_factory):
+    """The eleven photos, with the third missing, the sixth no image and the last a JPEG cut off in the middle."""
+    home, examples = tmp_path_factory.mktemp("damaged"), list(dataset.examples)
+    for index, name in ((2, "missing.png"), (5, "text.png"), (10, "truncated.jpg")):
+        examples[index] = Example(home / name, index % 3)
+    (home / "text.png").write_text("no image")
+    Image.fromarray(np.arange(40 * 30 * 3).astype(np.uint8).reshape(40, 30, 3)).save(home / "truncated.jpg")
+    whole = (home / "truncated.jpg").read_bytes()
+    (home / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    return Dataset(tuple(examples), dataset.classes)
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("batch_size, cache", [(1, False), (4, False), (4, True), (11, False), (16, False)])
+def test_unreadable_images_are_skipped_and_can_be_counted(damaged, batch_size, cache):
+    """Whatever the batch size; the other rows are as they were, and padding is told from them."""
+    found = list(batches(damaged, batch_size=batch_size, image_size=SIZE, on_error="skip", cache=cache))
+    index, mask = (np.concatenate(column) for column in zip(*((b.index, b.mask) for b in found), strict=True))
+    assert index[mask].tolist() == [0, 1, 3, 4, 6, 7, 8, 9]
+    assert index[~mask & (index >= 0)].tolist() == [2, 5, 10]
+    assert (index == -1).sum() == len(found) * batch_size - 11
+    for batch in found:
+        for row in np.flatnonzero(batch.mask):
+            np.testing.assert_array_equal(batch.images[row], squashed(damaged, batch.index[row]))
+        for row in np.flatnonzero(~batch.mask & (batch.index >= 0)):
+            assert not batch.images[row].any()
+            assert batch.labels[row] == batch.index[row] % 3
+            assert tuple(batch.sizes[row]) == (1, 1)
+    for position in (2, 5, 10):
+        with pytest.raises(ValueError, match="cannot be read: "):
+            read_image(damaged[position].path)
+
+
+def test_a_shuffled_stream_skips_too_and_stops_by_default(damaged):
+    stream = islice(batches(damaged, batch_size=4, image_size=SIZE, shuffle_seed=3, on_error="skip"), 11)
+    skipped = np.concatenate([batch.index[~batch.mask] for batch in stream])
+    assert np.sort(skipped).tolist() == [2, 2, 2, 2, 5, 5, 5, 5, 10, 10, 10, 10]
+    with pytest.raises(ValueError, match="cannot be read: "):
+        list(islice(batches(damaged, batch_size=4, image_size=SIZE, shuffle_seed=3), 3))
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"batch_size": 0}, "batch_size: got 0; give at least 1"),
+        ({"on_error": "ignore"}, 'on_error: got .ignore.; use "stop" or "skip"'),
         ({"start": -1}, "start: got -1 of 3 batches; give how many to skip"),
         ({"start": 4}, "start: got 4 of 3 batches; give how many to skip"),
         ({"image_size": (0, 8)}, r"size: got \(0, 8\); give a height and a width of at least 1"),
