@@ -91,6 +91,30 @@ def test_ilsvrc_names_what_is_missing(tmp_path, missing):
     assert str(tmp_path / missing) in str(error.value)
 
 
+@pytest.mark.core
+def test_ilsvrc_skips_what_is_missing_or_damaged_and_lists_it(tmp_path):
+    root = make_ilsvrc(tmp_path) / "ILSVRC"
+    whole = ilsvrc(tmp_path, on_error="skip")
+    assert (whole.examples, whole.skipped) == (ilsvrc(tmp_path).examples, ())
+    notes = [root / f"Annotations/CLS-LOC/val/ILSVRC2012_val_{number:08}.xml" for number in (2, 5)]
+    photo = whole[3].path
+    notes[0].write_text(notes[0].read_text()[:-30])
+    notes[1].unlink()
+    photo.unlink()
+    rest = ilsvrc(tmp_path, on_error="skip")
+    assert rest.examples == (whole[0], whole[2], whole[5])
+    assert [reason.split(": ")[0] for reason in rest.skipped] == list(map(str, (notes[0], photo, notes[1])))
+    assert "not readable as XML" in rest.skipped[0]
+    assert rest[1:].skipped == rest.spread(2).skipped == rest.skipped
+    # Of a training image the annotation alone can be damaged: images are not listed.
+    (root / "Annotations/CLS-LOC/train" / IDS[1] / f"{IDS[1]}_7.xml").write_text("")
+    train = ilsvrc(tmp_path, split="train", on_error="skip")
+    assert [example.label for example in train] == [0, 0, 1, 2, 2]
+    assert f"{IDS[1]}_7.xml: not readable as XML" in train.skipped[0]
+    with pytest.raises(ValueError, match="on_error: got 'ignore'; use"):
+        ilsvrc(tmp_path, on_error="ignore")
+
+
 def test_cub(tmp_path):
     dataset = cub(make_cub(tmp_path))
     assert repr(dataset) == "Dataset(test, 6 images, 3 classes)"
@@ -185,6 +209,10 @@ def test_inspection(tmp_path):
     assert f"images that cannot be read (2): {broken}: cannot be read: it is no image" in text
     assert f"{missing}: no such file" in text
     assert "classes without images (1): Gull" in text
+    rest = dataset.without(findings.unreadable)
+    assert rest.examples == dataset.examples[2:]
+    assert rest.skipped == tuple(findings.unreadable.values())
+    assert not rest.without(findings.unreadable).skipped[2:]
 
 
 def test_inspection_shows_the_first_few(tmp_path):

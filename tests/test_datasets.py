@@ -90,6 +90,18 @@ def test_tiny_imagenet_names_file_and_line_of_a_malformed_line(tiny, file, numbe
     assert str(tiny / file) in str(error.value)
 
 
+def test_tiny_imagenet_skips_a_missing_image_and_lists_it(tiny):
+    whole = tiny_imagenet(tiny, split="val")
+    (tiny / "val/images/val_2.JPEG").unlink()
+    rest = tiny_imagenet(tiny, split="val", on_error="skip")
+    assert rest.examples == (*whole.examples[:2], *whole.examples[3:])
+    (reason,) = rest.skipped
+    assert reason.startswith(f"{tiny / VAL}, line 3: val_2.JPEG is not in")
+    replace_line(tiny / VAL, 3, "val_2.JPEG")  # but a malformed line is no damaged file
+    with pytest.raises(ValueError, match="line 3: got 1 fields"):
+        tiny_imagenet(tiny, split="val", on_error="skip")
+
+
 @pytest.mark.parametrize(
     "missing, split",
     [

@@ -31,9 +31,9 @@ class Layout:
 
 # A data set of your own: one function (data_dir, *, split=...) -> Dataset, and its line here for the command line.
 DATASETS: dict[str, Layout] = {
-    "ilsvrc": Layout(ilsvrc, "train", "val", options=("blacklist",)),
+    "ilsvrc": Layout(ilsvrc, "train", "val", options=("blacklist", "on_error")),
     "cub": Layout(cub, "train", "test"),
-    "tiny_imagenet": Layout(tiny_imagenet, "train", "val"),
+    "tiny_imagenet": Layout(tiny_imagenet, "train", "val", options=("on_error",)),
     "wsol": Layout(wsol, options=("images",)),
     "folder": Layout(folder),
 }

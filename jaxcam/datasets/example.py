@@ -1,6 +1,6 @@
 """What a data set is: a sequence of examples, each a file with its label and its boxes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
@@ -33,6 +33,7 @@ class Dataset(Sequence[Example]):
         classes: readable names, unique where there are no ids; an example's label is an index into them.
         class_ids: WordNet ids in the same order, or () where there are none.
         split: the part it was read from ("train", "val", ...), "" where there is only one.
+        skipped: the files that were left out, and why, a sentence each; of the whole set, in every part of it too.
 
     Raises:
         ValueError: if the ids and names differ in number, what tells classes apart is repeated, or a label is no index
@@ -46,6 +47,7 @@ class Dataset(Sequence[Example]):
     classes: tuple[str, ...]
     class_ids: tuple[str, ...] = ()
     split: str = ""
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.class_ids and len(self.class_ids) != len(self.classes):
@@ -97,3 +99,17 @@ class Dataset(Sequence[Example]):
         # The middle of each of `count` equal parts.
         middles = ((2 * part + 1) * len(self) // (2 * count) for part in range(count))
         return replace(self, examples=tuple(self.examples[index] for index in middles))
+
+    def without(self, unreadable: Mapping[Path, str]) -> "Dataset":
+        """The set without some of its files, which `skipped` then lists.
+
+        Args:
+            unreadable: why, by the `path` of an example, as the findings of `jaxcam.datasets.inspect` have it.
+
+        >>> dataset = Dataset((Example(Path("a.jpg"), 0), Example(Path("b.jpg"), 1)), ("cat", "dog"))
+        >>> dataset.without({Path("b.jpg"): "b.jpg: no such file"}).skipped
+        ('b.jpg: no such file',)
+        """
+        left = tuple(example for example in self.examples if example.path not in unreadable)
+        reasons = (unreadable[example.path] for example in self.examples if example.path in unreadable)
+        return replace(self, examples=left, skipped=(*self.skipped, *reasons))

@@ -4,13 +4,15 @@ Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", IJCV 20
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from tqdm import tqdm
 
 from jaxcam.class_names import class_names
+from jaxcam.datasets.damage import collect
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.lists import half_open, integer, numbered_fields, numbered_lines
 
@@ -23,6 +25,7 @@ def ilsvrc(
     *,
     split: str = "val",
     blacklist: str | os.PathLike[str] | None = None,
+    on_error: str = "stop",
 ) -> Dataset:
     """List ILSVRC CLS-LOC, unpacked as it is distributed.
 
@@ -35,12 +38,15 @@ def ilsvrc(
         split: "val", where every image has boxes, or "train" (sorted by class), where some have.
         blacklist: the development kit's list of validation images, a number a line, whose boxes are not to be scored.
             They come without boxes, and so count for classification alone.
+        on_error: "stop" at an image that is listed but missing, or whose XML is missing or damaged, or "skip" it: leave
+            it out, and list it in the data set's `skipped`.
 
     Returns:
         A Dataset; an example's boxes are those of its own class. No image is opened.
 
     Raises:
-        ValueError: for another split, or a missing or malformed file: which one, and in which line.
+        ValueError: for another split or `on_error`, or a missing or malformed file that is not to be skipped: which
+            one, and in which line.
 
     >>> import jaxcam.datasets
     >>> dataset = jaxcam.datasets.ilsvrc("ILSVRC")  # doctest: +SKIP
@@ -57,8 +63,9 @@ def ilsvrc(
     root = Path(data_dir, "ILSVRC") if Path(data_dir, "ILSVRC").is_dir() else Path(data_dir)
     classes = _classes(Path(data_dir), root)
     left_out = set() if blacklist is None else _numbers(Path(blacklist))
-    examples = _train(root, tuple(classes)) if split == "train" else _val(root, tuple(classes), left_out)
-    return Dataset(tuple(examples), tuple(classes.values()), tuple(classes), split)
+    makers = _train(root, tuple(classes)) if split == "train" else _val(root, tuple(classes), left_out)
+    examples, skipped = collect(makers, on_error=on_error)
+    return Dataset(examples, tuple(classes.values()), tuple(classes), split, skipped)
 
 
 def read_annotation(path: Path) -> list[tuple[str, tuple[float, float, float, float]]]:
@@ -91,40 +98,42 @@ def _classes(data_dir: Path, root: Path) -> Mapping[str, str]:
     return dict(zip(ids, names, strict=True))
 
 
-def _train(root: Path, ids: Sequence[str]) -> Iterator[Example]:
+def _train(root: Path, ids: Sequence[str]) -> Iterator[Callable[[], Example]]:
     for label, class_id in enumerate(tqdm(ids, "listing", unit=" classes", disable=None)):
         folder = root / "Data/CLS-LOC/train" / class_id
         notes = root / "Annotations/CLS-LOC/train" / class_id
         annotated = _stems(notes) if notes.is_dir() else {}
         for stem, photo in _stems(folder).items():
-            yield Example(photo, label, _boxes(annotated[stem], class_id) if stem in annotated else ())
+            yield partial(_train_example, photo, label, annotated.get(stem), class_id)
 
 
-def _val(root: Path, ids: Sequence[str], left_out: set[int]) -> Iterator[Example]:
+def _train_example(photo: Path, label: int, path: Path | None, class_id: str) -> Example:
+    objects = [] if path is None else read_annotation(path)
+    return Example(photo, label, tuple(box for named, box in objects if named == class_id))
+
+
+def _val(root: Path, ids: Sequence[str], left_out: set[int]) -> Iterator[Callable[[], Example]]:
     labels = {class_id: label for label, class_id in enumerate(ids)}
     photos = _stems(root / "Data/CLS-LOC/val")
     for stem in tqdm(_listed(root, photos), "listing", unit=" images", disable=None):
-        if stem not in photos:
-            raise ValueError(f"{root / 'Data/CLS-LOC/val' / stem}.JPEG: no such file, but val.txt lists it")
-        path = root / "Annotations/CLS-LOC/val" / f"{stem}.xml"
-        objects = read_annotation(path)
-        named = {class_id for class_id, _ in objects}
-        if len(named) != 1 or not named <= set(ids):
-            raise ValueError(
-                f"{path}: got objects of {', '.join(sorted(named)) or 'no class'}; expected one known class"
-            )
-        boxes = () if _number(stem) in left_out else tuple(box for _, box in objects)
-        yield Example(photos[stem], labels[named.pop()], boxes)
+        yield partial(_val_example, root, stem, photos.get(stem), labels, scored=_number(stem) not in left_out)
+
+
+def _val_example(root: Path, stem: str, photo: Path | None, labels: Mapping[str, int], *, scored: bool) -> Example:
+    if photo is None:
+        raise ValueError(f"{root / 'Data/CLS-LOC/val' / stem}.JPEG: no such file, but val.txt lists it")
+    path = root / "Annotations/CLS-LOC/val" / f"{stem}.xml"
+    objects = read_annotation(path)
+    named = {class_id for class_id, _ in objects}
+    if len(named) != 1 or not named <= labels.keys():
+        raise ValueError(f"{path}: got objects of {', '.join(sorted(named)) or 'no class'}; expected one known class")
+    return Example(photo, labels[named.pop()], tuple(box for _, box in objects) if scored else ())
 
 
 def _listed(root: Path, photos: Mapping[str, Path]) -> Sequence[str]:
     """The validation images in order: as listed, or else by name, which is the same order."""
     path = root / "ImageSets/CLS-LOC/val.txt"
     return [fields[0] for _, fields in numbered_fields(path, 2, give=GIVE)] if path.is_file() else tuple(photos)
-
-
-def _boxes(path: Path, class_id: str) -> tuple[tuple[float, float, float, float], ...]:
-    return tuple(box for named, box in read_annotation(path) if named == class_id)
 
 
 def _stems(folder: Path) -> dict[str, Path]:

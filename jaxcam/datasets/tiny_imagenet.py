@@ -1,9 +1,11 @@
 """Tiny ImageNet: 200 classes, 64 x 64 pixels, one box an image, 100,000 to train on and 10,000 to evaluate."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from jaxcam.datasets.damage import collect
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.lists import half_open, numbered_lines, short_names
 
@@ -11,7 +13,7 @@ GIVE = "the folder that holds wnids.txt, train and val"
 SPLITS = ("train", "val")
 
 
-def tiny_imagenet(data_dir: str | os.PathLike[str], *, split: str = "train") -> Dataset:
+def tiny_imagenet(data_dir: str | os.PathLike[str], *, split: str = "train", on_error: str = "stop") -> Dataset:
     """List Tiny ImageNet, unpacked as it is distributed.
 
     Classes are the WordNet ids of `wnids.txt`, sorted; a class is named by the first of its names in `words.txt`.
@@ -20,12 +22,14 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], *, split: str = "train") -> 
     Args:
         data_dir: the folder that holds `wnids.txt`, `words.txt`, `train` and `val`.
         split: "train" (sorted by class) or "val".
+        on_error: "stop" at an image that is listed but missing, or "skip" it: leave it out, and list it in the data
+            set's `skipped`.
 
     Returns:
         A Dataset, one box an example. No image is opened.
 
     Raises:
-        ValueError: for another split, or a missing or malformed file: which one, and in which line.
+        ValueError: for another split or `on_error`, or a missing or malformed file: which one, and in which line.
 
     >>> import jaxcam.datasets
     >>> dataset = jaxcam.datasets.tiny_imagenet("tiny-imagenet-200", split="val")  # doctest: +SKIP
@@ -42,23 +46,26 @@ def tiny_imagenet(data_dir: str | os.PathLike[str], *, split: str = "train") -> 
     ids = sorted({line.strip() for _, line in numbered_lines(root / "wnids.txt", give=GIVE)})
     if not ids:
         raise ValueError(f"{root / 'wnids.txt'}: got no class; give one WordNet id a line")
-    examples = _train(root, ids) if split == "train" else _val(root, ids)
-    return Dataset(tuple(examples), _names(root / "words.txt", ids), tuple(ids), split)
+    makers = _train(root, ids) if split == "train" else _val(root, ids)
+    examples, skipped = collect(makers, on_error=on_error)
+    return Dataset(examples, _names(root / "words.txt", ids), tuple(ids), split, skipped)
 
 
-def _train(root: Path, ids: list[str]) -> Iterator[Example]:
+def _train(root: Path, ids: list[str]) -> Iterator[Callable[[], Example]]:
     for label, class_id in enumerate(ids):
         folder = root / "train" / class_id
         yield from _annotated(folder / f"{class_id}_boxes.txt", folder / "images", label=label)
 
 
-def _val(root: Path, ids: list[str]) -> Iterator[Example]:
+def _val(root: Path, ids: list[str]) -> Iterator[Callable[[], Example]]:
     labels = {class_id: label for label, class_id in enumerate(ids)}
     yield from _annotated(root / "val" / "val_annotations.txt", root / "val" / "images", labels=labels)
 
 
-def _annotated(path: Path, images: Path, *, label: int = 0, labels: dict[str, int] | None = None) -> Iterator[Example]:
-    """The examples of one annotation file; with `labels`, each line also holds the class id, after the name."""
+def _annotated(
+    path: Path, images: Path, *, label: int = 0, labels: dict[str, int] | None = None
+) -> Iterator[Callable[[], Example]]:
+    """Make the examples of one annotation file; with `labels`, each line also holds the class id, after the name."""
     if not images.is_dir():
         raise ValueError(f"{images}: no such folder; unpack Tiny ImageNet as it is distributed")
     present = {file.name for file in images.iterdir()}
@@ -71,9 +78,15 @@ def _annotated(path: Path, images: Path, *, label: int = 0, labels: dict[str, in
             if fields[1] not in labels:
                 raise ValueError(f"{path}, line {number}: got class {fields[1]!r}, which wnids.txt does not list")
             label = labels[fields[1]]
-        if fields[0] not in present:
-            raise ValueError(f"{path}, line {number}: {fields[0]} is not in {images}; unpack the whole archive")
-        yield Example(images / fields[0], label, (half_open(fields[-4:], f"{path}, line {number}"),))
+        where = f"{path}, line {number}"
+        example = Example(images / fields[0], label, (half_open(fields[-4:], where),))
+        yield partial(_if_present, example, present, where)
+
+
+def _if_present(example: Example, present: set[str], where: str) -> Example:
+    if example.path.name not in present:
+        raise ValueError(f"{where}: {example.path.name} is not in {example.path.parent}; unpack the whole archive")
+    return example
 
 
 def _names(path: Path, ids: list[str]) -> tuple[str, ...]:
