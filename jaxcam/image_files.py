@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
+from jaxtyping import Bool
 from PIL import ExifTags, Image, ImageChops
 
 from jaxcam.arrays import Photos
+from jaxcam.records import Record
 
-Source = Path | str | bytes
+Source = Path | str | bytes | Record
 
 # Where Pillow refuses too (179 megapixels): a small file that claims more is taken for a decompression bomb.
 MAX_PIXELS = 2 * 89_478_485
@@ -35,7 +37,7 @@ def read_image(source: Source, *, orient: bool = False, max_side: int | None = N
     Of an animation the first frame is read. Safe to call from many threads.
 
     Args:
-        source: a file, or its bytes.
+        source: a file, its bytes, or a record of a shard.
         orient: turn the image upright, as its EXIF orientation says. Data sets leave this off: their boxes are given
             in the pixels as stored.
         max_side: shrink the image, aspect kept and antialiased, so that its longer side has at most so many pixels;
@@ -57,7 +59,7 @@ def read_image(source: Source, *, orient: bool = False, max_side: int | None = N
     if max_side is not None and max_side < 1:
         raise ValueError(f"max_side: got {max_side}; give a number of pixels of at least 1, or None to keep the size")
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        data = _bytes(source)
         image = _decode_jpeg(data, max_side) if data[:3] == b"\xff\xd8\xff" else None
         if image is None:
             image, orientation = _decode(data, max_side)
@@ -73,7 +75,7 @@ def read_size(source: Source, *, orient: bool = False) -> tuple[int, int]:
     """Height and width of an image file, from its header only.
 
     Args:
-        source: a file, or its bytes.
+        source: a file, its bytes, or a record of a shard.
         orient: the size after turning the image upright, as its EXIF orientation says.
 
     Returns:
@@ -88,13 +90,58 @@ def read_size(source: Source, *, orient: bool = False) -> tuple[int, int]:
     (4, 5)
     """
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with _opened(source) as image:
             width, height = image.size
             # Pillow turns TIFF files itself, and gives their upright size already.
             swapped = orient and image.format != "TIFF" and _orientation(image) >= 5
     except Exception as error:
         raise _unreadable(source, error) from error
     return (width, height) if swapped else (height, width)
+
+
+def read_bytes(source: Source) -> bytes:
+    """An image file as it is stored, after a look at its header.
+
+    Args:
+        source: a file, its bytes, or a record of a shard.
+
+    Raises:
+        ValueError: names the file and says why it cannot be read.
+
+    >>> read_bytes(b"no image")
+    Traceback (most recent call last):
+    ValueError: image of 8 bytes: cannot be read: it is no image, or of an unknown format
+    """
+    try:
+        data = _bytes(source)
+        Image.open(BytesIO(data)).close()
+    except Exception as error:
+        raise _unreadable(source, error) from error
+    return data
+
+
+def read_mask(source: Source) -> Bool[np.ndarray, "h w"]:
+    """Which pixels of an image file are not black: a mask, in whatever way it was saved. Transparency is no matter.
+
+    Args:
+        source: a file, its bytes, or a record of a shard.
+
+    Returns:
+        bool (h, w).
+
+    Raises:
+        ValueError: names the file and says why it cannot be read.
+
+    >>> buffer = BytesIO()
+    >>> Image.fromarray(np.uint8([[0, 1, 255]])).save(buffer, "PNG")
+    >>> read_mask(buffer.getvalue())
+    array([[False,  True,  True]])
+    """
+    try:
+        with _opened(source) as image:
+            return np.array(image.convert("L")) > 0
+    except Exception as error:
+        raise _unreadable(source, error) from error
 
 
 def resize_image(image: Photos, size: tuple[int, int], *, interpolation: str = "bilinear") -> Photos:
@@ -124,6 +171,17 @@ def resize_image(image: Photos, size: tuple[int, int], *, interpolation: str = "
     if image.shape[:2] == (height, width):
         return image
     return np.array(Image.fromarray(image).resize((width, height), RESAMPLING[interpolation]))
+
+
+def _bytes(source: Source) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    return source.read() if isinstance(source, Record) else Path(source).read_bytes()
+
+
+def _opened(source: Source) -> Image.Image:
+    """The image before it is decoded: of a file no more than the header is read."""
+    return Image.open(BytesIO(_bytes(source)) if isinstance(source, bytes | Record) else source)
 
 
 def _decode_jpeg(data: bytes, max_side: int | None) -> Photos | None:

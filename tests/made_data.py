@@ -69,6 +69,23 @@ def make_cub(home, count=9):
     return home
 
 
+def make_wsol_masks(home, count=6):
+    """As `make_wsol`, but with masks in `home/masks`: of both boxes, and of 10 pixels around the second to ignore."""
+    make_wsol(home, count)
+    lines = []
+    for index in range(count):
+        name, stem = f"part {index // 3}/a,{index}.jpg", f"{index}"
+        boxes = {"one": (index, 0, index + 10, 10), "two": (40, 30, 80, 60), "ignored": (30, 20, 80, 60)}
+        for kind, (x0, y0, x1, y1) in boxes.items():
+            mask = np.zeros((60, 80), bool)
+            mask[y0:y1, x0:x1] = True
+            (home / "masks").mkdir(exist_ok=True)
+            Image.fromarray(mask).save(home / f"masks/{stem}_{kind}.png")
+        lines += [f"{name},{stem}_one.png,{stem}_ignored.png", f"{name},{stem}_two.png,"]
+    (home / "val/localization.txt").write_text("\n".join(lines) + "\n")
+    return home
+
+
 def make_wsol(home, count=6):
     """Lists in `home/val` over photos in `home/photos`, two boxes an image; names with a comma and a space."""
     ids, labels, sizes, boxes = [], [], [], []

@@ -1,10 +1,12 @@
 """ILSVRC, CUB and WSOL lists as distributed: what is read, and every mistake by its file and line."""
 
+from pathlib import Path
+
 import pytest
 
 from jaxcam.datasets import DATASETS, Dataset, Example, cub, ilsvrc, inspect, wsol
 from jaxcam.image_files import read_image
-from tests.made_data import SPECIES, SYNSETS, annotation, make_cub, make_ilsvrc, make_wsol
+from tests.made_data import SPECIES, SYNSETS, annotation, make_cub, make_ilsvrc, make_wsol, make_wsol_masks
 
 IDS = tuple(SYNSETS)
 
@@ -150,6 +152,25 @@ def test_cub_names_file_and_line(tmp_path, file, number, line, message):
     assert file in str(error.value)
 
 
+def test_wsol_with_masks(tmp_path):
+    dataset = wsol(make_wsol_masks(tmp_path), split="val", images=tmp_path / "photos", masks=tmp_path / "masks")
+    names = [path.relative_to(tmp_path / "masks").name for path in (*dataset[4].masks, dataset[4].ignored)]
+    assert names == ["4_one.png", "4_two.png", "4_ignored.png"]
+    assert dataset[4].boxes == ()
+    assert wsol(tmp_path, split="val", images="photos")[4].ignored == Path("photos/4_ignored.png")
+    assert not inspect(dataset)
+    dataset[2].masks[1].unlink()
+    dataset[4].ignored.write_bytes(b"no image")
+    found = inspect(dataset, progress=False).unreadable
+    assert list(found) == [dataset[2].path, dataset[4].path]
+    assert found[dataset[2].path] == f"{dataset[2].masks[1]}: no such file"
+    assert len(dataset.without(found)) == 4
+    with (tmp_path / "val/localization.txt").open("a") as file:
+        file.write("part 0/a,0.jpg,0_three.png,0_two.png\n")
+    with pytest.raises(ValueError, match=r"line 13: got another ignored mask of part 0/a,0\.jpg"):
+        wsol(tmp_path, split="val")
+
+
 def test_wsol(tmp_path):
     dataset = wsol(make_wsol(tmp_path), split="val", images=tmp_path / "photos")
     assert repr(dataset) == "Dataset(val, 6 images, 3 classes)"
@@ -167,7 +188,7 @@ def test_wsol(tmp_path):
         ("image_ids.txt", "b.jpg", "line 7: b.jpg is not in class_labels.txt"),
         ("class_labels.txt", "b.jpg", "line 7: got 1 fields; expected 2"),
         ("class_labels.txt", "b.jpg,-1", "line 7: got '-1'; expected a whole number from 0"),
-        ("localization.txt", "b.jpg,1,2,3", "line 13: got 4 fields; expected 5"),
+        ("localization.txt", "b.jpg,1,2,3", "line 13: got 'b.jpg,1,2,3'; expected path,x0,y0,x1,y1 or path,mask,"),
         ("localization.txt", "b.jpg,1,2,3,1", "line 13: got box 1 2 3 1; expected 0 <= x0"),
     ],
 )

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 from jaxcam.box_rules.wsol_sweep import THRESHOLDS, sweep_boxes
-from jaxcam.metrics.max_box_accuracy import OVERLAPS, MaxBoxCounts, max_box_acc, max_box_acc_v2, max_box_counts
-from tests.reference.wsol import contour_boxes, grey_map, max_box_accuracies
+from jaxcam.metrics.max_box_accuracy import (
+    OVERLAPS,
+    MaxBoxCounts,
+    benchmark_targets,
+    max_box_acc,
+    max_box_acc_v2,
+    max_box_counts,
+)
+from tests.reference.wsol import contour_boxes, framed, grey_map, max_box_accuracies
 from tests.test_wsol_boxes import cam_like
 
 
@@ -116,3 +123,34 @@ def test_mistakes():
         max_box_acc(counts, (0.0, 0.5), least=0.4)
     with pytest.raises(ValueError, match="thresholds"):
         max_box_acc_v2(counts, (0.0, 0.5, 0.6))
+
+
+@pytest.mark.core
+@pytest.mark.parametrize(
+    "inclusive, size, frame, expected",
+    [
+        ((0, 0, 499, 374), (375, 500), (224, 224), (0, 0, 223, 223)),  # the whole image: 499 * .448 = 223.55
+        ((100, 30, 299, 200), (375, 500), (224, 224), (44, 17, 133, 119)),  # 44.8, 17.92, 133.95, 119.47
+        ((5, 5, 5, 5), (10, 10), (224, 224), (112, 112, 112, 112)),  # one pixel stays one, though enlarged
+        ((1, 2, 4, 3), (20, 10), (10, 35), (3, 1, 14, 1)),  # 3.5, 1, 14, 1.5
+        ((90, 0, 105, 9), (50, 100), (50, 100), (90, 0, 105, 9)),  # not clipped where it reaches outside
+    ],
+)
+def test_targets_in_the_benchmark_s_frame(inclusive, size, frame, expected):
+    one = np.array([0, 0, 1, 1])
+    found = benchmark_targets(np.array([inclusive]) + one.astype(np.float32), size, frame=frame)
+    np.testing.assert_array_equal(found, [expected + one])
+
+
+def test_targets_in_the_frame_are_exact_at_every_corner():
+    """Also where scaling in another order of operations rounds a whole number down: 45 * (224 / 80) is 125.99..."""
+    assert int(45 * (224 / 80)) == 125
+    for height, width in ((80, 375), (500, 110), (64, 1200)):
+        corners = zip(np.arange(width).tolist(), np.resize(np.arange(height), width).tolist(), strict=True)
+        boxes = [(x, y, width - 1, height - 1) for x, y in corners]
+        expected = [framed(box, (width, height), (224, 224)) for box in boxes]
+        one = np.array([0.0, 0, 1, 1])
+        np.testing.assert_array_equal(benchmark_targets(np.array(boxes) + one, (height, width)), expected + one)
+    assert benchmark_targets(np.zeros((0, 4)), (5, 5)).shape == (0, 4)
+    with pytest.raises(ValueError, match=r"size: got \(0, 5\) and frame \(224, 224\)"):
+        benchmark_targets(np.zeros((1, 4)), (0, 5))

@@ -8,6 +8,7 @@ from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.folder import folder
 from jaxcam.datasets.ilsvrc import ilsvrc
 from jaxcam.datasets.inspection import Findings, inspect
+from jaxcam.datasets.masks import truth_mask
 from jaxcam.datasets.tiny_imagenet import tiny_imagenet
 from jaxcam.datasets.wsol import wsol
 
@@ -34,7 +35,7 @@ DATASETS: dict[str, Layout] = {
     "ilsvrc": Layout(ilsvrc, "train", "val", options=("blacklist", "on_error")),
     "cub": Layout(cub, "train", "test"),
     "tiny_imagenet": Layout(tiny_imagenet, "train", "val", options=("on_error",)),
-    "wsol": Layout(wsol, options=("images",)),
+    "wsol": Layout(wsol, options=("images", "masks")),
     "folder": Layout(folder),
 }
 
@@ -49,5 +50,6 @@ __all__ = [
     "ilsvrc",
     "inspect",
     "tiny_imagenet",
+    "truth_mask",
     "wsol",
 ]

@@ -1,9 +1,11 @@
-"""What a data set is: a sequence of examples, each a file with its label and its boxes."""
+"""What a data set is: a sequence of examples, each an image with its label and its boxes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
+
+from jaxcam.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,17 +13,21 @@ class Example:
     """One labelled photo, not yet read.
 
     Attributes:
-        path: the image file.
+        path: the image file, or the record that holds it.
         label: index into the data set's classes.
         boxes: ground-truth boxes of that class, half-open (x0, y0, x1, y1) in pixels of the file; () where unknown.
+        masks: image files that show where objects of that class are, one each; () where unknown.
+        ignored: the image file that shows which pixels are not to be scored, unless an object's mask shows them too.
 
     >>> Example(Path("cat.jpg"), 3, ((0.0, 10.0, 64.0, 59.0),)).label
     3
     """
 
-    path: Path
+    path: Path | Record
     label: int
     boxes: tuple[tuple[float, float, float, float], ...] = ()
+    masks: tuple[Path | Record, ...] = ()
+    ignored: Path | Record | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +106,7 @@ class Dataset(Sequence[Example]):
         middles = ((2 * part + 1) * len(self) // (2 * count) for part in range(count))
         return replace(self, examples=tuple(self.examples[index] for index in middles))
 
-    def without(self, unreadable: Mapping[Path, str]) -> "Dataset":
+    def without(self, unreadable: Mapping[Path | Record, str]) -> "Dataset":
         """The set without some of its files, which `skipped` then lists.
 
         Args:

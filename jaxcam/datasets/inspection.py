@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.image_files import read_size
+from jaxcam.records import Record
 
 THREADS = 8
 SHOWN = 5  # of each kind, by name
@@ -19,13 +20,13 @@ class Findings:
     """What `inspect` found; `print` it for the list. True where there is anything.
 
     Attributes:
-        unreadable: image files that are missing, or whose header cannot be read: why.
+        unreadable: image files that are missing or whose header cannot be read, or for which a mask is: why.
         outside: image files of which a box reaches beyond the image.
         empty_classes: classes without images.
     """
 
-    unreadable: dict[Path, str]
-    outside: tuple[Path, ...]
+    unreadable: dict[Path | Record, str]
+    outside: tuple[Path | Record, ...]
     empty_classes: tuple[str, ...]
 
     def __bool__(self) -> bool:
@@ -71,13 +72,16 @@ def inspect(dataset: Dataset, *, progress: bool = True) -> Findings:
 
 
 def _size(example: Example) -> tuple[int, int] | str:
-    """Height and width, or why they cannot be read."""
-    if not example.path.is_file():
-        return f"{example.path}: no such file"
-    try:
-        return read_size(example.path)
-    except ValueError as error:
-        return str(error)
+    """Height and width, or why they, or those of a mask, cannot be read."""
+    sizes = []
+    for path in (example.path, *example.masks, *([example.ignored] if example.ignored else [])):
+        if isinstance(path, Path) and not path.is_file():
+            return f"{path}: no such file"
+        try:
+            sizes.append(read_size(path))
+        except ValueError as error:
+            return str(error)
+    return sizes[0]
 
 
 def _listed(what: str, found: list[str]) -> str:

@@ -79,14 +79,14 @@ def _annotated(
                 raise ValueError(f"{path}, line {number}: got class {fields[1]!r}, which wnids.txt does not list")
             label = labels[fields[1]]
         where = f"{path}, line {number}"
-        example = Example(images / fields[0], label, (half_open(fields[-4:], where),))
-        yield partial(_if_present, example, present, where)
+        box = half_open(fields[-4:], where)
+        yield partial(_example, images / fields[0], label, box, present=fields[0] in present, where=where)
 
 
-def _if_present(example: Example, present: set[str], where: str) -> Example:
-    if example.path.name not in present:
-        raise ValueError(f"{where}: {example.path.name} is not in {example.path.parent}; unpack the whole archive")
-    return example
+def _example(photo: Path, label: int, box: tuple[float, float, float, float], *, present: bool, where: str) -> Example:
+    if not present:
+        raise ValueError(f"{where}: {photo.name} is not in {photo.parent}; unpack the whole archive")
+    return Example(photo, label, (box,))
 
 
 def _names(path: Path, ids: list[str]) -> tuple[str, ...]:

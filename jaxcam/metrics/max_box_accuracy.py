@@ -16,6 +16,7 @@ from jaxcam.arrays import type_of_array
 from jaxcam.geometry import iou
 
 OVERLAPS = (0.3, 0.5, 0.7)  # the IoU d that a box must have at least
+FRAME = (224, 224)  # what the benchmark squashes every image to, in pixels
 
 
 class MaxBoxCounts(NamedTuple):
@@ -57,7 +58,7 @@ def max_box_counts(
         levels: (t,) which level each threshold cuts the map at, from 0.
         contours: (n, 4) the boxes of the contours at all levels.
         contour_levels: (n,) the level of each.
-        targets: (m, 4) ground-truth boxes; an image without any counts for nothing.
+        targets: (m, 4) ground-truth boxes, as `benchmark_targets` gives them; an image without any counts for nothing.
 
     Returns:
         MaxBoxCounts.
@@ -75,6 +76,37 @@ def max_box_counts(
         largest=(_best_overlaps(largest, targets)[None] >= least).astype(np.int64),
         contours=(best[levels][None] >= least).astype(np.int64),
     )
+
+
+def benchmark_targets(
+    boxes: Float[np.ndarray, "m 4"], size: tuple[int, int], *, frame: tuple[int, int] = FRAME
+) -> Float[np.ndarray, "m 4"]:
+    """Carry ground-truth boxes from an image file to the frame that the benchmark compares them in.
+
+    As there, the corners are scaled as inclusive pixels and then truncated: x0' = floor(x0 W' / W) and
+    x1' = floor((x1 - 1) W' / W) + 1 for half-open boxes, likewise for y. An enlarged box so loses most of
+    its last pixel; none becomes empty, and a corner outside the image stays outside.
+
+    Args:
+        boxes: (m, 4) half-open (x0, y0, x1, y1) in pixels of the file.
+        size: (height, width) of the file, in pixels.
+        frame: (height, width) of the maps.
+
+    Returns:
+        float64 (m, 4), half-open, in pixels of the frame.
+
+    Raises:
+        ValueError: for a size or a frame below 1.
+
+    >>> benchmark_targets(np.array([[10.0, 20.0, 100.0, 50.0]]), (50, 100))
+    array([[ 22.,  89., 222., 220.]])
+    """
+    if min(*size, *frame) < 1:
+        raise ValueError(f"size: got {size} and frame {frame}; give heights and widths of at least 1")
+    one = np.array([0.0, 0.0, 1.0, 1.0])  # between a half-open and an inclusive corner
+    # Multiplied before it is divided: only so is a quotient that is whole not truncated to the number below.
+    lengths, sides = (np.array([width, height, width, height], np.float64) for height, width in (size, frame))
+    return np.trunc((boxes.astype(np.float64) - one) * sides / lengths) + one
 
 
 def _best_overlaps(boxes, targets):

@@ -1,4 +1,4 @@
-"""The WSOL benchmark's boxes and MaxBoxAcc restated on NumPy in float64 and OpenCV, one map and threshold at a time."""
+"""The WSOL benchmark's boxes, masks and MaxBoxAcc restated on NumPy in float64 and OpenCV, one by one."""
 
 import cv2
 import numpy as np
@@ -50,3 +50,19 @@ def max_box_accuracies(greys, targets, thresholds):
             any_of_all[:, place] += [best_all >= delta / 100 for delta in deltas]
     v1 = one.max(axis=1) * 100 / len(greys)
     return v1.tolist(), float(np.mean(any_of_all.max(axis=1) * 100 / len(greys)))
+
+
+def framed(box, size, frame):
+    """An inclusive box of whole pixels in an image of (width, height) `size`, in a frame: in whole numbers alone."""
+    return tuple(corner * frame[axis % 2] // size[axis % 2] for axis, corner in enumerate(box))
+
+
+def truth(masks, ignored, frame):
+    """1 on an object, 255 on what is ignored beside it, else 0: in a frame of (width, height)."""
+
+    def shown(path):
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.float32)
+        return cv2.resize(grey, frame, interpolation=cv2.INTER_NEAREST) > 0.5
+
+    seen = np.any([shown(path) for path in masks], axis=0)
+    return np.where(seen, 1, np.where(shown(ignored), 255, 0))
