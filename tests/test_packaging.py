@@ -25,6 +25,8 @@ def test_an_installed_wheel_finds_its_checkpoints(tmp_path):
         from jaxcam.class_names import class_names
         assert class_names(1000)[1][0] == "n01440764"
         assert class_names(205)[0][0] == "abbey"
+        from jaxcam.report.page import save_page
+        save_page("report.html", title="Tiny", settings={}, figures={})
         params = jaxcam.load("tiny_imagenet")
         print(jaxcam.__version__, jaxcam.__file__, find("tiny_imagenet"), sep="\\n")
     """
