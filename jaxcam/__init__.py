@@ -23,6 +23,7 @@ _PUBLIC = {
     "jaxcam.explanation": ("Explanation", "explain"),
     "jaxcam.forward": ("features", "logits"),
     "jaxcam.methods.activation": ("cam", "cam_from_features"),
+    "jaxcam.methods.backprop": ("saliency",),
     "jaxcam.methods.scaling": ("normalize",),
     "jaxcam.params": ("Params", "from_functions", "init"),
     "jaxcam.report.heatmaps": ("overlay",),
