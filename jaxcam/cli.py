@@ -7,13 +7,14 @@ import tyro
 
 from jaxcam.commands.evaluation import evaluate
 from jaxcam.commands.networks import networks
+from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
 from jaxcam.recipes import RECIPES, Recipe
 
 LONGEST = 2000  # characters of an error message
-COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate, "networks": networks}
+COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate, "networks": networks, "pack": pack}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

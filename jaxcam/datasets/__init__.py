@@ -9,6 +9,8 @@ from jaxcam.datasets.folder import folder
 from jaxcam.datasets.ilsvrc import ilsvrc
 from jaxcam.datasets.inspection import Findings, inspect
 from jaxcam.datasets.masks import truth_mask
+from jaxcam.datasets.packed import pack, packed
+from jaxcam.datasets.tfds import tfds
 from jaxcam.datasets.tiny_imagenet import tiny_imagenet
 from jaxcam.datasets.wsol import wsol
 
@@ -37,6 +39,8 @@ DATASETS: dict[str, Layout] = {
     "tiny_imagenet": Layout(tiny_imagenet, "train", "val", options=("on_error",)),
     "wsol": Layout(wsol, options=("images", "masks")),
     "folder": Layout(folder),
+    "tfds:NAME": Layout(tfds, "train", options=("annotations",)),
+    "packed": Layout(packed),
 }
 
 __all__ = [
@@ -49,6 +53,9 @@ __all__ = [
     "folder",
     "ilsvrc",
     "inspect",
+    "pack",
+    "packed",
+    "tfds",
     "tiny_imagenet",
     "truth_mask",
     "wsol",
