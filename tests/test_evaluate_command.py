@@ -67,7 +67,8 @@ def test_tiny_imagenet(home, tmp_path, capsys):
     assert "6/6" in shown.err
     with Image.open(tmp_path / "report/samples.png") as picture:
         assert len(picture.convert("L").getcolors(256)) > 100  # photos, not a blank page
-    assert len(list((tmp_path / "report").iterdir())) == 3
+    names = {"report.json", "report.txt", "report.html", "predictions.jsonl", "samples.png"}
+    assert {file.name for file in (tmp_path / "report").iterdir()} == names
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,7 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
     assert jaxcam.describe(home / "chosen")["threshold"] == {
         "value": curve.best,
         "dataset": "tiny_imagenet train",
+        "rule": "paper",
         "images": 9,
         "gt_known": max(curve.gt_known),
     }

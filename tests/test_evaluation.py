@@ -13,7 +13,9 @@ from skimage.measure import label as components
 import jaxcam
 from jaxcam.datasets import Dataset, Example
 from jaxcam.evaluation import check_classes, choose_threshold, evaluate, samples
-from jaxcam.evaluation._steps import SHARES, count
+from jaxcam.evaluation._steps import look, on_devices
+from jaxcam.evaluation.protocol import Protocol
+from jaxcam.evaluation.summary import SHARES
 from jaxcam.image_files import read_image
 from tests.random_network import random_params
 from tests.reference import localization as reference
@@ -90,7 +92,7 @@ def by_loop(params, dataset, threshold):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("batch_size", [4, 13])
+@pytest.mark.parametrize("batch_size", [4, 13])  # on four devices: 4 and 16 rows a step
 def test_evaluate_equals_a_loop_over_the_images(params, dataset, batch_size):
     report = evaluate(params, dataset, batch_size=batch_size, progress=False)
     expected = by_loop(params, dataset, THRESHOLD)
@@ -106,12 +108,14 @@ def test_evaluate_equals_a_loop_over_the_images(params, dataset, batch_size):
 
 def test_another_threshold_or_network_is_no_new_program(params, dataset):
     before = evaluate(params, dataset, batch_size=4, progress=False)
-    programs = count._cache_size()
+    compiled = on_devices(look, protocol=Protocol(), localize=True)
+    programs = compiled._cache_size()
+    assert programs > 0
     after = evaluate(params, dataset, batch_size=4, threshold=0.8, progress=False)
     assert after.counts._asdict() == by_loop(params, dataset, 0.8)
     assert after.counts.gt_known != before.counts.gt_known
     evaluate(params.replace(variables=jax.tree.map(jnp.sin, params.variables)), dataset, batch_size=4, progress=False)
-    assert count._cache_size() == programs
+    assert compiled._cache_size() == programs
 
 
 def test_baselines_equal_a_loop_over_the_images(params, dataset):

@@ -9,7 +9,8 @@ from PIL import Image
 
 from jaxcam.metrics import LocalizationCounts
 from jaxcam.report.contact_sheet import Sample, save_contact_sheet
-from jaxcam.report.table import Baselines, Report, Thresholds, save_table
+from jaxcam.report.table import Baselines, Report, save_table
+from jaxcam.report.thresholds import Thresholds
 
 COUNTS = LocalizationCounts(images=8, boxed=5, top1=2, top5=6, gt_known=4, top1_loc=1, top5_loc=3, whole_image=2)
 BASELINES = Baselines(whole_image=2, centred_box=3, centred_share=0.75, random_map=1)

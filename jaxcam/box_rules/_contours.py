@@ -16,7 +16,7 @@ from numba import njit
 WORDS, BITS = 4, 64  # a bit for each of at most 256 levels
 
 
-@njit
+@njit(nogil=True)
 @no_type_check  # a checked function is none that numba could compile
 def walk_all(ranks):
     """Walk the contours of {ranks > k} for k = 0, 1, ..., 254, of 8-bit ranks (h + 2, w + 2) whose frame is 0.
@@ -44,7 +44,7 @@ def walk_all(ranks):
     return rows[:count], largest
 
 
-@njit
+@njit(nogil=True)
 @no_type_check
 def _walk(ranks, done, k, first_y, first_x, row):
     """Walk the contour of {ranks > k} through the left side of a pixel: fills its row and marks its upward cracks.

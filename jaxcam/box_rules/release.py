@@ -65,7 +65,7 @@ def release_boxes(maps: Float[type_of_array, "... h w"], *, inclusive_corners: b
             f"maps: got shape {maps.shape}; the rule release keeps {MARGIN} pixels from the border, "
             f"give maps of at least {MARGIN + 1} x {MARGIN + 1} pixels"
         )
-    find = partial(_boxes_on_host, inclusive_corners=inclusive_corners)
+    find = partial(boxes_on_host, inclusive_corners=inclusive_corners)
     if not isinstance(maps, jax.core.Tracer):
         return jnp.asarray(find(maps))
     result = jax.ShapeDtypeStruct((*maps.shape[:-2], 2, 4), jnp.float32)
@@ -101,7 +101,8 @@ def five_box_guesses(
     return labels[:, ranks], boxes[:, ranks, which]
 
 
-def _boxes_on_host(maps: type_of_array, inclusive_corners: bool) -> np.ndarray:
+def boxes_on_host(maps: type_of_array, *, inclusive_corners: bool = False) -> Float[np.ndarray, "... 2 4"]:
+    """The same of maps on the host, without JAX."""
     values = np.asarray(maps).astype(np.float32)
     found = np.empty((*values.shape[:-2], 2, 4), np.float32)
     for place in np.ndindex(values.shape[:-2]):

@@ -1,149 +1,199 @@
-"""The compiled steps, one call a batch, and the sum over a data set."""
+"""The compiled step of an evaluation: a batch of squashed images -> top-5 classes, maps, boxes; on all devices."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
-from tqdm import tqdm
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int, UInt8
 
-from jaxcam.arrays import Boxes, Features, Labels, Maps, type_of_array
-from jaxcam.batches import Batch, batches
+from jaxcam.arrays import type_of_array
 from jaxcam.box_rules import boxes
-from jaxcam.card import Card
-from jaxcam.datasets import Dataset
-from jaxcam.forward import forward, kernel_of
+from jaxcam.box_rules.release import boxes_on_host
+from jaxcam.evaluation.protocol import Protocol
+from jaxcam.forward import forward, kernel_of, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.activation import cam_from_features
-from jaxcam.metrics import LocalizationCounts, localization_counts, localized
+from jaxcam.methods.backprop import forward_with_saliency
+from jaxcam.methods.ten_crop import ten_crop_forward, ten_crop_maps
+from jaxcam.metrics import highest_points
 from jaxcam.params import Params
 
-RULE = "paper"
-SHARES = tuple(percent / 100 for percent in range(1, 101))  # sides of the centred boxes, the last the whole image
+
+class Frames(NamedTuple):
+    """The way from maps to the pixels of each image file, padded to the same size: matrices that resize."""
+
+    rows: Float[type_of_array, "b h y"]
+    columns: Float[type_of_array, "b w x"]
+    sizes: Int[type_of_array, "b 2"]  # height, width
 
 
-class Total(NamedTuple):
-    """What `count` adds up, over one batch or many."""
+class Rows(NamedTuple):
+    """What a step is given of a batch, an image a row."""
 
-    localization: LocalizationCounts
-    centred: Array  # images that the centred box is right for, one number a share of `SHARES`
-    random: Array  # images that a random map's box is right for
-
-
-class Truth(NamedTuple):
-    """Ground-truth boxes of a batch, padded to the same number, and the way into their pixels."""
-
-    boxes: Float[type_of_array, "b m 4"]
-    mask: Bool[type_of_array, "b m"]
-    scale: Float[type_of_array, "b 4"]  # W/S, H/S, W/S, H/S: from the squashed image to the file
+    images: UInt8[type_of_array, "b h w 3"]
+    labels: Int[type_of_array, "b"]
+    index: Int[type_of_array, "b"]  # type: ignore[assignment]  # hides tuple.index
+    frames: Frames | None  # None where all maps are boxed on the same grid
 
 
-def total_over(
-    step: Callable[[Batch, Truth], Any],
-    card: Card,
-    dataset: Dataset,
-    *,
-    batch_size: int,
-    progress: bool,
-    figures: Callable[[Any], dict[str, float]],
-) -> Any:
-    """The sum of `step(batch, truth)` over a data set, with the `figures` of the sum so far behind the progress bar."""
+class Found(NamedTuple):
+    """Boxes and points of each image, in pixels of the grid; n are the top classes. `release` gives two boxes a map."""
 
-    def shown(rates: dict[str, float]) -> dict[str, str]:
-        return {name: f"{rate:.1f}" for name, rate in rates.items()}
-
-    corners, mask = _ground_truth(dataset)
-    total = None
-    height, width = card.image_size
-    how = card.preprocessing.interpolation
-    rows = batches(dataset, batch_size=batch_size, image_size=(height, width), interpolation=how)
-    with tqdm(total=len(dataset), unit=" images", disable=not progress) as bar:
-        for batch in rows:
-            # Divided here and not on the device, where a compiler's reciprocal may turn 1 into a little less.
-            scale = np.tile(batch.sizes[:, ::-1] / np.array([width, height]), 2).astype(np.float32)
-            counted = step(batch, Truth(corners[batch.index], mask[batch.index], scale))
-            if total is not None:
-                # Of the batches before: waiting for those leaves the device busy with this one.
-                bar.set_postfix(shown(figures(total)), refresh=False)
-            total = counted if total is None else jax.tree.map(jnp.add, total, counted)
-            bar.update(int(batch.mask.sum()))
-        bar.set_postfix(shown(figures(total)))
-    return total
+    boxes: Float[type_of_array, "b n *two 4"]
+    true_box: Float[type_of_array, "b *two 4"]  # of the map of the image's own class
+    random_box: Float[type_of_array, "b *two 4"]  # of noise in the network's cells
+    point: Float[type_of_array, "b 2"]  # where the map of the image's own class is highest
+    highest: Float[type_of_array, "b"]  # how high
+    maps: Float[type_of_array, "b 2 y x"]  # of the first guess and of the image's own class, not resized
 
 
-def _ground_truth(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    most = max(len(example.boxes) for example in dataset) or 1
-    corners, mask = np.zeros((len(dataset), most, 4), np.float32), np.zeros((len(dataset), most), bool)
-    for row, example in enumerate(dataset):
-        for column, box in enumerate(example.boxes):
-            corners[row, column], mask[row, column] = box, True
-    return corners, mask
+class Seen(NamedTuple):
+    """What a step finds in each image."""
+
+    top: Int[type_of_array, "b n"]  # classes, the most probable first
+    probabilities: Float[type_of_array, "b n"]
+    found: Found | None  # None where no box is asked for
 
 
-@partial(jax.jit, static_argnames="localize")
-def count(params: Params, batch: Batch, truth: Truth, *, threshold: Array, localize: bool) -> Total:
-    """Everything `evaluate` asks of a batch."""
-    features, scores = forward(params, batch.images)
-    guesses = jax.lax.top_k(scores, min(5, scores.shape[-1]))[1]
-    if localize:
-        labels = jnp.concatenate([guesses, batch.labels[:, None]], axis=1)
-        maps = jnp.concatenate([class_maps(params, features, labels), _noise(params, features, batch)], axis=1)
-        found = file_boxes(maps, truth.scale, threshold)
-        nothing = maps[:, -2].max(axis=(-2, -1)) <= 0
-    else:
-        found = jnp.zeros((len(batch.labels), guesses.shape[1] + 2, 4))
-        nothing = jnp.zeros(len(batch.labels), bool)
-    counts = localization_counts(
-        batch.labels,
-        guesses,
-        found[:, :-2],
-        found[:, -2],
-        targets=truth.boxes,
-        target_mask=truth.mask,
-        mask=batch.mask,
-        whole_image=nothing,
+class Evidence(NamedTuple):
+    """A network's opinion on a batch: the scores that rank the classes, and the maps of any of them."""
+
+    scores: Float[Array, "b c"]
+    probabilities: Float[Array, "b c"]
+    maps_of: Callable[[Array], Array]  # labels (b, n) -> raw maps (b, n, y, x)
+    cells: tuple[int, ...]  # (y, x) of the network's
+
+
+def on_devices(step: Callable[..., Any], **static: Any) -> Callable[..., Any]:
+    """`step(params, rows, threshold, **static)` compiled once, each of this host's devices taking its share of rows."""
+    return _compiled(step, tuple(static.items()), tuple(jax.local_devices()))
+
+
+@lru_cache(maxsize=64)
+def _compiled(step, static, devices):
+    mesh = Mesh(np.array(devices), ("data",))
+    whole, split = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+    # No device needs another's rows, so there is nothing for the types of varying axes to check.
+    run = jax.shard_map(
+        partial(step, **dict(static)),
+        mesh=mesh,
+        in_specs=(P(), P("data"), P()),
+        out_specs=P("data"),
+        check_vma=False,
     )
-    baselines = jnp.concatenate([_centred_boxes(batch), found[:, -1:]], axis=1)
-    right = (localized(baselines, truth.boxes, truth.mask) & batch.mask[:, None]).sum(axis=0)
-    return Total(counts, right[:-1], right[-1])
+    return jax.jit(run, in_shardings=(whole, split, whole), out_shardings=split)
 
 
-@jax.jit
-def sweep(params: Params, batch: Batch, truth: Truth, *, thresholds: Array) -> tuple[Array, Array]:
-    """How many images each threshold gives the true class a right box in, and how many have a ground-truth box."""
-    features, _ = forward(params, batch.images)
-    maps = class_maps(params, features, batch.labels[:, None])
+def look(params: Params, rows: Rows, threshold: Array, *, protocol: Protocol, localize: bool) -> Seen:
+    """Everything `evaluate` asks of a batch."""
+    evidence = _evidence(params, jnp.asarray(rows.images), protocol)
+    top = jax.lax.top_k(evidence.scores, min(5, evidence.scores.shape[-1]))[1]
+    probabilities = jnp.take_along_axis(evidence.probabilities, top, axis=-1)
+    if not localize:
+        return Seen(top, probabilities, None)
+    maps = evidence.maps_of(jnp.concatenate([top, rows.labels[:, None]], axis=1))
+    noise = resize(_noise(jnp.asarray(rows.index), evidence.cells), maps.shape[-2:], axis=1)
 
-    def right(threshold: Array) -> Array:
-        found = localized(file_boxes(maps, truth.scale, threshold), truth.boxes, truth.mask)
-        return (found[:, 0] & batch.mask).sum()
+    def find(grid: Array, sizes: Array | None) -> tuple[Any, ...]:
+        true = grid[:, -2]
+        return _boxes(grid, threshold, sizes, protocol), highest_points(true), true.max(axis=(-2, -1))
 
-    return jax.lax.map(right, thresholds), (truth.mask.any(axis=-1) & batch.mask).sum()
-
-
-def class_maps(params: Params, features: Features, labels: Labels) -> Maps:
-    """Maps of the labels (b,) or (b, n), of the card's size: that of the squashed images."""
-    return cam_from_features(features, kernel_of(params), labels, size=params.card.image_size)
-
-
-def file_boxes(maps: Maps, scale: Float[type_of_array, "b 4"], threshold: Array) -> Boxes:
-    """Boxes (b, n, 4) of maps (b, n, h, w) of the squashed images, in the pixels of the image files."""
-    return boxes(maps, rule=RULE, threshold=threshold) * scale[:, None]
+    together = jnp.concatenate([maps, noise[:, None]], axis=1)
+    found, points, highest = _on_grid(together, rows.frames, params.card.image_size, protocol, find)
+    both = jnp.stack([maps[:, 0], maps[:, -1]], axis=1)
+    return Seen(top, probabilities, Found(found[:, :-2], found[:, -2], found[:, -1], points, highest, both))
 
 
-def _noise(params: Params, features: Features, batch: Batch) -> Maps:
-    """A map (b, 1, h, w) of noise in the network's cells, the same for an image whatever the batch."""
-    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))(batch.index)
-    cells = jax.vmap(lambda key: jax.random.uniform(key, features.shape[1:-1]))(keys)
-    return resize(cells, params.card.image_size, axis=1)[:, None]
+def sweep(params: Params, rows: Rows, thresholds: Array, *, protocol: Protocol) -> Float[Array, "b t 4"]:
+    """The box of each image's own class at every threshold, in pixels of the grid."""
+    maps = _evidence(params, jnp.asarray(rows.images), protocol).maps_of(jnp.asarray(rows.labels)[:, None])
+
+    def find(grid: Array, sizes: Array | None) -> Array:
+        return jax.lax.map(lambda threshold: _boxes(grid, threshold, sizes, protocol)[:, 0], thresholds).swapaxes(0, 1)
+
+    return _on_grid(maps, rows.frames, params.card.image_size, protocol, find)
 
 
-def _centred_boxes(batch: Batch) -> Boxes:
-    """A box (b, len(SHARES), 4) in the middle of each image file, of each share of its sides."""
-    shares = np.array(SHARES, np.float32)
-    corners = np.stack([1 - shares, 1 - shares, 1 + shares, 1 + shares], axis=-1) / 2
-    sides = jnp.asarray(batch.sizes, jnp.float32)[:, np.array([1, 0, 1, 0])]
-    return corners[None] * sides[:, None]
+def map_shape(params: Params, protocol: Protocol) -> tuple[int, int]:
+    """(y, x) of the maps before they are resized."""
+    images = jax.ShapeDtypeStruct((1, *protocol.canvas(params.card.image_size), 3), jnp.uint8)
+    labels = jnp.zeros((1, 1), jnp.int32)
+    shape = jax.eval_shape(lambda params, images: _evidence(params, images, protocol).maps_of(labels), params, images)
+    return shape.shape[-2:]
+
+
+def _evidence(params: Params, images: Array, protocol: Protocol) -> Evidence:
+    size = params.card.image_size
+    if protocol.views == "ten_crop":
+        kernel, canvas = kernel_of(params), protocol.canvas(size)
+        features, averaged = ten_crop_forward(params, images, canvas=canvas)
+
+        def merged(labels: Array) -> Array:
+            return ten_crop_maps(features, kernel, labels, crop=size, size=canvas, canvas=canvas)
+
+        return Evidence(averaged, averaged, merged, features.shape[2:4])
+    if protocol.method == "saliency":
+        scores, maps_of = forward_with_saliency(params, preprocess(params, images))
+        return Evidence(scores, jax.nn.softmax(scores), maps_of, size)
+    features, scores = forward(params, images)
+
+    def class_maps(labels: Array) -> Array:
+        return cam_from_features(features, kernel_of(params), labels, size="cells")
+
+    return Evidence(scores, jax.nn.softmax(scores), class_maps, features.shape[1:3])
+
+
+def _noise(index: Array, cells: tuple[int, ...]) -> Array:
+    """Noise (b, y, x), the same for an image whatever the batch."""
+    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))(index)
+    return jax.vmap(lambda key: jax.random.uniform(key, cells))(keys)
+
+
+def _on_grid(
+    maps: Array,
+    frames: Frames | None,
+    image_size: tuple[int, ...],
+    protocol: Protocol,
+    use: Callable[[Array, Array | None], Any],
+) -> Any:
+    """`use(maps on their grid, sizes)`: of all images at once, or one by one where each has its own pixels."""
+    size = protocol.grid(image_size)
+    if size is not None:
+        resized = resize(maps, size, axis=2, method=protocol.upsample, antialias=protocol.antialias)
+        return use(resized, None)
+    if frames is None:
+        raise ValueError("frames: got none for box_grid image; give the way into the files' pixels")
+
+    def use_one(one: Any) -> Any:
+        maps, (rows, columns, sizes) = one
+        grid = jnp.einsum("bnyx,bhy,bwx->bnhw", maps, rows, columns, precision=jax.lax.Precision.HIGHEST)
+        height, width = (jnp.arange(length) for length in grid.shape[-2:])
+        inside = (height[:, None] < sizes[0, 0]) & (width[None] < sizes[0, 1])
+        # Nothing outside the image reaches a threshold.
+        return use(jnp.where(inside[None, None], grid, -jnp.inf), sizes)
+
+    results = jax.lax.map(use_one, jax.tree.map(lambda array: array[:, None], (maps, frames)))
+    return jax.tree.map(lambda array: array[:, 0], results)
+
+
+def _boxes(maps: Array, threshold: Array, sizes: Array | None, protocol: Protocol) -> Array:
+    """Boxes (b, n, 4), (b, n, 2, 4) for `release`, of maps (b, n, h, w) that fill only `sizes` (b, 2) of the grid."""
+    if protocol.rule != "release":
+        found = boxes(maps, rule=protocol.rule, threshold=threshold)
+        if sizes is None:
+            return found
+        # Where a map has nothing above zero, its box is the whole grid and to be the whole image.
+        return jnp.minimum(found, jnp.tile(sizes[:, None, ::-1], 2).astype(jnp.float32))
+    if sizes is None:
+        return boxes(maps, rule="release")
+
+    def cropped(maps: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        return np.stack([boxes_on_host(np.asarray(m)[:, :h, :w]) for m, (h, w) in zip(maps, sizes, strict=True)])
+
+    shape = jax.ShapeDtypeStruct((*maps.shape[:2], 2, 4), jnp.float32)
+    return jax.pure_callback(cropped, shape, maps, sizes, vmap_method="sequential")

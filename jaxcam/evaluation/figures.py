@@ -1,46 +1,74 @@
 """The figures of a network on a data set."""
 
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
+from jaxcam.batches import Batch
+from jaxcam.checkpoints.hashes import leaf_hashes
 from jaxcam.datasets import Dataset
-from jaxcam.evaluation._steps import RULE, SHARES, Total, count, total_over
-from jaxcam.evaluation.inputs import check_classes, check_network, check_threshold
-from jaxcam.metrics import LocalizationCounts, rates
+from jaxcam.evaluation._steps import Seen, look
+from jaxcam.evaluation.inputs import check_classes, check_network, threshold_of
+from jaxcam.evaluation.journal import Journal, of_all_hosts
+from jaxcam.evaluation.outcomes import Line, outcome, skipped
+from jaxcam.evaluation.passes import steps
+from jaxcam.evaluation.protocol import Protocol
+from jaxcam.evaluation.summary import summarize
 from jaxcam.params import Params
-from jaxcam.report.table import Baselines, Report
+from jaxcam.report.table import Report
+
+THREADS = 8  # that sweep the maps' thresholds
 
 
 def evaluate(
     params: Params,
     dataset: Dataset,
     *,
-    batch_size: int = 64,
+    protocol: Protocol = Protocol(),
     threshold: float | None = None,
+    batch_size: int = 64,
     limit: int | None = None,
+    on_error: str = "stop",
+    journal: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Report:
-    """Top-1, top-5, GT-known, top-1 Loc and top-5 Loc of a data set, beside boxes that need no network.
+    """Classification and localization accuracy on a data set, beside boxes that need no network.
 
-    An image is squashed to the card's size S x S, its maps are thresholded on that grid (rule "paper") and the corners
-    scaled by (W/S, H/S) without rounding, so IoU is taken in the image file's own pixels. GT-known asks for the map of
-    the true class, whatever was predicted.
+    An image is squashed to the card's size S x S, its maps are thresholded on that grid and the corners scaled by
+    (W/S, H/S) without rounding, so IoU is taken in the image file's own pixels. GT-known asks for the map of the true
+    class, whatever was predicted. MaxBoxAcc, MaxBoxAccV2 and PxAP are taken from that map in the WSOL benchmark's
+    frame, whatever the rule.
+
+    The images of a batch are shared among this host's devices, those of the data set among the hosts of
+    `jax.distributed`; every host returns the whole report. The figures depend on neither, nor on the batch size.
 
     Args:
         params: a network's; its card names the data set's classes.
-        dataset: what to evaluate on; without boxes only classification is counted.
-        batch_size: images a step. The figures do not depend on it.
-        threshold: share of a map's maximum, above 0 and at most 1; None for the card's.
+        dataset: what to evaluate on; without boxes or masks only classification is counted.
+        protocol: how maps and boxes are made, such as `jaxcam.evaluation.Protocol(rule="wsol")`.
+        threshold: share of a map's maximum, above 0 and at most 1; None for the card's. The rule "release" takes none,
+            and its five guesses are two boxes of the first two classes and one of the third.
+        batch_size: images a step, shared among the devices.
         limit: evaluate only so many images, evenly spaced over the data set.
+        on_error: "stop" at an unreadable image, or "skip" and count it.
+        journal: a file for what was found in each image, written batch by batch. A file that is there already is gone
+            on with, so that an interrupted evaluation can be run again and ends with the same report.
         progress: show images a second, time left and the figures so far on stderr.
 
     Returns:
         A Report: counts, baselines, and figures with 95% bootstrap intervals; `print` it for the table.
 
     Raises:
-        ValueError: for classes other than the card's, a threshold or limit out of range, or an unreadable image.
+        ValueError: for classes other than the card's, an option out of range, options that do not go together, an
+            unreadable image, or the journal of an evaluation with other settings.
 
     >>> import jax, jaxcam, numpy, pathlib, tempfile
     >>> from jaxcam.datasets import folder
@@ -55,35 +83,87 @@ def evaluate(
     >>> report.figures["top1_accuracy"]
     Figure(value=50.0, low=0.0, high=100.0, n=2)
 
-    Source: protocol of ILSVRC CLS-LOC; Zhou et al., CVPR 2016, arXiv 1512.04150.
+    Source: protocol of ILSVRC CLS-LOC; Zhou et al., CVPR 2016, arXiv 1512.04150; Choe et al., CVPR 2020, arXiv
+    2001.07437.
     """
-    threshold = check_threshold(params.card.threshold if threshold is None else threshold)
+    params = protocol.settle(params)
+    cut = threshold_of(params.card, protocol, threshold)
     dataset = dataset if limit is None else dataset.spread(limit)
-    localize = any(example.boxes for example in dataset)
+    localize = any(example.boxes or example.masks for example in dataset)
     check_classes(params.card, dataset)
-    check_network(params, localize=localize)
-    step = partial(count, params, threshold=np.float32(threshold), localize=localize)
-    total = total_over(step, params.card, dataset, batch_size=batch_size, progress=progress, figures=_so_far)
-    total = jax.tree.map(np.asarray, total)
+    check_network(params, protocol, localize=localize)
+    settings = {**asdict(protocol), "threshold": cut, "image_size": params.card.image_size}
+    kept = Journal(journal, {**settings, "params": params_hash(params), "dataset": dataset_hash(dataset)})
+    options: dict[str, Any] = {"localize": localize, "batch_size": batch_size, "on_error": on_error}
+    lines = of_all_hosts(_lines(params, dataset, cut, kept, protocol=protocol, progress=progress, **options))
+    seen = [line for line in lines if "skipped" not in line]
+    if not seen:
+        raise ValueError(f"dataset: none of its {len(dataset)} images could be read; the first: {lines[0]['skipped']}")
     return Report(
-        counts=LocalizationCounts(*map(int, total.localization)),
-        baselines=_baselines(total) if localize else None,
+        **summarize(seen, dataset),
+        **settings,
         num_classes=len(params.card.classes),
-        image_size=params.card.image_size,
-        rule=RULE,
-        threshold=threshold,
+        skipped=(*dataset.skipped, *(line["skipped"] for line in lines if "skipped" in line)),
+        predictions=tuple(lines),
     )
 
 
-def _so_far(total: Total) -> dict[str, float]:
-    return {name: rate for name, rate in rates(total.localization).items() if name in ("top1", "gt_known")}
+def params_hash(params: Params) -> str:
+    """SHA-256 over the names, shapes, types and values of all leaves."""
+    return _sha256(sorted(leaf_hashes(params.variables).items()))
 
 
-def _baselines(total: Total) -> Baselines:
-    best = int(total.centred.argmax())
-    return Baselines(
-        whole_image=int(total.centred[-1]),
-        centred_box=int(total.centred[best]),
-        centred_share=SHARES[best],
-        random_map=int(total.random),
-    )
+def dataset_hash(dataset: Dataset) -> str:
+    """SHA-256 over the images' names, labels and boxes, in order."""
+    return _sha256([(example.path.name, example.label, example.boxes) for example in dataset])
+
+
+def _sha256(values: Any) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()
+
+
+def _lines(
+    params: Params,
+    dataset: Dataset,
+    cut: float | None,
+    journal: Journal,
+    *,
+    protocol: Protocol,
+    progress: bool,
+    **options: Any,
+) -> list[Line]:
+    """The lines of this host's images, those of the journal first."""
+    mine = range(jax.process_index(), len(dataset), jax.process_count())
+    lines = [journal.done[index] for index in mine if index in journal.done]
+    left = np.array([index for index in mine if index not in journal.done], np.int32)
+    if len(left) == 0:
+        return lines
+    part = replace(dataset, examples=tuple(dataset[index] for index in left.tolist()))
+    grid, values = protocol.grid(params.card.image_size), np.array(0 if cut is None else cut, np.float32)
+    passed = steps(params, part, look, values, protocol=protocol, index=left, **options)
+
+    def line(batch: Batch, seen: Seen, row: int) -> Line:
+        index, example = int(left[batch.index[row]]), part[int(batch.index[row])]
+        if not batch.mask[row]:
+            return skipped(index, example)
+        found = jax.tree.map(lambda array: array[row], seen)
+        return outcome(index, example, batch.sizes[row], found, protocol=protocol, grid=grid)
+
+    bar = tqdm(total=len(mine), initial=len(lines), unit=" images", disable=not progress)
+    with bar, ThreadPoolExecutor(THREADS) as pool:
+        for batch, seen in passed:
+            fresh = list(pool.map(partial(line, batch, seen), np.flatnonzero(batch.index >= 0).tolist()))
+            journal.append(fresh)
+            lines += fresh
+            bar.set_postfix(_so_far(lines), refresh=False)
+            bar.update(len(fresh))
+    return lines
+
+
+def _so_far(lines: Sequence[Line]) -> dict[str, str]:
+    """Top-1 and GT-known of the lines, for the progress bar."""
+    read = [line for line in lines if "skipped" not in line]
+    right = {"top1": [line["top5"][0] == line["label"] for line in read]}
+    overlaps = [line["true_class"]["iou"] for line in read if "true_class" in line]
+    right["gt_known"] = [overlap >= 0.5 for overlap in overlaps if overlap is not None]
+    return {name: f"{100 * sum(flags) / len(flags):.1f}" for name, flags in right.items() if flags}

@@ -4,6 +4,7 @@ from jaxcam.batches import check_squash
 from jaxcam.card import Card
 from jaxcam.class_names import class_names
 from jaxcam.datasets import Dataset
+from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import kernel_of
 from jaxcam.params import Params
 
@@ -38,6 +39,15 @@ def check_classes(card: Card, dataset: Dataset) -> None:
         )
 
 
+def threshold_of(card: Card, protocol: Protocol, threshold: float | None) -> float | None:
+    """The one given, or else the card's; None for the rule "release", which has levels of its own."""
+    if protocol.rule != "release":
+        return check_threshold(card.threshold if threshold is None else threshold)
+    if threshold is not None:
+        raise ValueError(f"threshold: got {threshold} with the rule release, which has three levels of its own")
+    return None
+
+
 def check_threshold(threshold: float) -> float:
     """A threshold as a float, or a ValueError.
 
@@ -49,13 +59,24 @@ def check_threshold(threshold: float) -> float:
     return float(threshold)
 
 
-def check_network(params: Params, *, localize: bool) -> None:
-    """Refuse a network that takes no photos, or has no class maps where boxes are asked for."""
+def check_network(params: Params, protocol: Protocol, *, localize: bool) -> None:
+    """Refuse a network that takes no photos, or has no class maps where they are asked for."""
     card = params.card
     if len(card.image_size) != 2 or card.channels != 3:
         raise ValueError(
             f"params: got a network for {card.channels} channels of size {card.image_size}; photos have 3 of (h, w)"
         )
     check_squash(card)
-    if localize:
-        kernel_of(params)
+    if localize and protocol.method == "cam":
+        kernel_of(params)  # raises, where there is none
+    if localize and protocol.rule == "release" and len(card.classes) < 3:
+        raise ValueError(f"rule: got release for {len(card.classes)} classes; its five boxes are of three, use another")
+
+
+def has_maps(params: Params, protocol: Protocol) -> bool:
+    """Whether `check_network` lets this network be asked for maps."""
+    try:
+        check_network(params, protocol, localize=True)
+    except ValueError:
+        return False
+    return True

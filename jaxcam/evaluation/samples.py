@@ -1,81 +1,79 @@
 """A few images of a data set with what the network sees in them, to look at."""
 
-import jax
-import numpy as np
-from jaxtyping import Array
+from typing import Any
 
-from jaxcam.arrays import Boxes, Labels, Maps
-from jaxcam.batches import batches
-from jaxcam.box_rules import boxes
+import numpy as np
+
 from jaxcam.datasets import Dataset, Example
-from jaxcam.evaluation._steps import RULE, class_maps
-from jaxcam.evaluation.inputs import check_classes, check_network, check_threshold
-from jaxcam.forward import forward
+from jaxcam.evaluation._steps import look
+from jaxcam.evaluation.inputs import check_classes, check_network, threshold_of
+from jaxcam.evaluation.passes import in_file, steps
+from jaxcam.evaluation.protocol import Protocol
 from jaxcam.geometry import iou, resize_matrix, scale_boxes
-from jaxcam.image_files import read_image
+from jaxcam.image_files import read_image, read_size
 from jaxcam.params import Params
 from jaxcam.report.contact_sheet import Sample
 
 LONGEST_SIDE = 448  # pixels of a photo on the sheet
 
 
-def samples(params: Params, dataset: Dataset, *, count: int = 12, threshold: float | None = None) -> tuple[Sample, ...]:
+def samples(
+    params: Params,
+    dataset: Dataset,
+    *,
+    count: int = 12,
+    protocol: Protocol = Protocol(),
+    threshold: float | None = None,
+    batch_size: int = 64,
+) -> tuple[Sample, ...]:
     """Images evenly spaced over a data set, always the same, with the predicted class, its map and its box.
 
     Args:
         params: a network's.
-        dataset: as for `evaluate`; boxes are not needed.
+        dataset: as for `evaluate`; boxes are not needed. What cannot be read is left out.
         count: how many images.
+        protocol: as for `evaluate`.
         threshold: share of a map's maximum; None for the card's.
+        batch_size: images a step.
 
     Returns:
-        A Sample an image, for `jaxcam.report.contact_sheet.save_contact_sheet`.
+        A Sample an image, for `jaxcam.report.contact_sheet.save_contact_sheet` and `jaxcam.report.page.save_page`.
 
     Raises:
         ValueError: for what `evaluate` refuses.
     """
-    threshold = check_threshold(params.card.threshold if threshold is None else threshold)
+    params = protocol.settle(params)
+    cut = threshold_of(params.card, protocol, threshold)
     check_classes(params.card, dataset)
-    check_network(params, localize=True)
-    chosen = dataset.spread(count)
-    size, how = params.card.image_size, params.card.preprocessing.interpolation
-    (batch,) = batches(chosen, batch_size=len(chosen), image_size=size, interpolation=how)
-    seen = [np.asarray(value) for value in _look(params, batch.images, np.float32(threshold))]
-    return tuple(_sample(params, example, *values) for example, *values in zip(chosen, batch.sizes, *seen, strict=True))
-
-
-@jax.jit
-def _look(params: Params, images: Array, threshold: Array) -> tuple[Labels, Array, Maps, Boxes]:
-    """The predicted class of each image, its probability, its map and its box on the grid of the squashed image."""
-    features, scores = forward(params, images)
-    guesses = scores.argmax(axis=-1)
-    maps = class_maps(params, features, guesses)
-    return guesses, jax.nn.softmax(scores).max(axis=-1), maps, boxes(maps, rule=RULE, threshold=threshold)
+    check_network(params, protocol, localize=True)
+    chosen, values = dataset.spread(count), np.array(0 if cut is None else cut, np.float32)
+    how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "localize": True, "on_error": "skip"}
+    found = []
+    for batch, seen in steps(params, chosen, look, values, **how):
+        boxes = seen.found.boxes[:, 0, 0] if protocol.rule == "release" else seen.found.boxes[:, 0]
+        boxes = in_file(boxes, batch.sizes, protocol.grid(params.card.image_size))
+        for row in np.flatnonzero(batch.mask):
+            guess, probability = seen.top[row, 0], seen.probabilities[row, 0]
+            example = chosen[int(batch.index[row])]
+            found.append(_sample(params, example, guess, probability, seen.found.maps[row, 0], boxes[row]))
+    return tuple(found)
 
 
 def _sample(
-    params: Params,
-    example: Example,
-    size: np.ndarray,
-    guess: np.integer,
-    probability: np.floating,
-    squashed_map: np.ndarray,
-    squashed_box: np.ndarray,
+    params: Params, example: Example, guess: np.integer, probability: np.floating, cells: np.ndarray, box: np.ndarray
 ) -> Sample:
     photo = read_image(example.path, max_side=LONGEST_SIDE)
-    height, width = photo.shape[:2]
-    grid, file = squashed_map.shape, (int(size[0]), int(size[1]))
+    shown, file = photo.shape[:2], read_size(example.path)
     truth = np.array(example.boxes, np.float32).reshape(-1, 4)
-    rows, columns = resize_matrix(grid[0], height), resize_matrix(grid[1], width)
-    overlaps = iou(np.tile(scale_boxes(squashed_box, grid, file), (len(truth), 1)), truth)
+    rows, columns = (resize_matrix(length, wanted) for length, wanted in zip(cells.shape, shown, strict=True))
     return Sample(
         photo=photo,
-        map=rows @ squashed_map @ columns.T,
-        box=np.asarray(scale_boxes(squashed_box, grid, (height, width))),
-        truth=np.asarray(scale_boxes(truth, file, (height, width))),
+        map=rows @ cells @ columns.T,
+        box=np.asarray(scale_boxes(box, file, shown)),
+        truth=np.asarray(scale_boxes(truth, file, shown)),
         guess=params.card.classes[guess],
         probability=float(probability),
         label=params.card.classes[example.label],
         class_right=bool(guess == example.label),
-        box_right=bool((overlaps >= 0.5).any()),
+        box_right=bool((iou(np.tile(box, (len(truth), 1)), truth) >= 0.5).any()),
     )

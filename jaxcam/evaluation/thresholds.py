@@ -3,17 +3,21 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
+from tqdm import tqdm
 
 from jaxcam.card import Card
 from jaxcam.checkpoints import write_card
 from jaxcam.datasets import Dataset
-from jaxcam.evaluation._steps import sweep, total_over
+from jaxcam.evaluation._steps import sweep
 from jaxcam.evaluation.inputs import check_classes, check_network, check_threshold
+from jaxcam.evaluation.passes import in_file, steps
+from jaxcam.evaluation.protocol import Protocol
+from jaxcam.evaluation.summary import padded_boxes
+from jaxcam.metrics import localized
 from jaxcam.params import Params
-from jaxcam.report.table import Thresholds
+from jaxcam.report.thresholds import Thresholds
 
 THRESHOLDS = tuple(percent / 100 for percent in range(5, 96))
 
@@ -23,6 +27,7 @@ def choose_threshold(
     dataset: Dataset,
     *,
     thresholds: Sequence[float] = THRESHOLDS,
+    protocol: Protocol = Protocol(),
     batch_size: int = 64,
     limit: int | None = None,
     progress: bool = True,
@@ -34,6 +39,7 @@ def choose_threshold(
         dataset: training images with boxes. Another split is refused: a threshold flatters on the images that it was
             chosen on.
         thresholds: shares of a map's maximum to try.
+        protocol: as for `evaluate`, with another rule than release.
         batch_size: images a step.
         limit: use only so many images, evenly spaced over the data set and so over its classes.
         progress: show images a second, time left and the best so far on stderr.
@@ -51,31 +57,34 @@ def choose_threshold(
     """
     if dataset.split not in ("train", ""):
         raise ValueError(f"split: got {dataset.split!r}; a threshold is chosen on training images, split 'train'")
+    if protocol.rule == "release":
+        raise ValueError("rule: got release, which has levels of its own and no threshold to choose; use paper or wsol")
+    params = protocol.settle(params)
     dataset = dataset if limit is None else dataset.spread(limit)
     if not any(example.boxes for example in dataset):
         raise ValueError("dataset: got no ground-truth boxes; a threshold is chosen on images that have them")
-    thresholds = tuple(sorted(map(check_threshold, thresholds)))
-    if not thresholds:
+    values = tuple(sorted(check_threshold(value) for value in thresholds))
+    if not values:
         raise ValueError("thresholds: got none; give at least one")
     check_classes(params.card, dataset)
-    check_network(params, localize=True)
-
-    def accuracies(total):
-        right, boxed = map(np.asarray, total)
-        return tuple((100 * right / max(boxed, 1)).tolist())
-
-    total = total_over(
-        partial(sweep, params, thresholds=np.array(thresholds, np.float32)),
-        params.card,
-        dataset,
-        batch_size=batch_size,
-        progress=progress,
-        figures=lambda total: {"best gt_known": max(accuracies(total))},
-    )
-    return Thresholds(values=thresholds, gt_known=accuracies(total), images=int(total[1]))
+    check_network(params, protocol, localize=True)
+    right, boxed = np.zeros(len(values), np.int64), 0
+    grid = protocol.grid(params.card.image_size)
+    passed = steps(params, dataset, sweep, np.array(values, np.float32), protocol=protocol, batch_size=batch_size)
+    with tqdm(total=len(dataset), unit=" images", disable=not progress) as bar:
+        for batch, found in passed:
+            rows = np.flatnonzero(batch.mask)
+            targets, mask = padded_boxes([dataset[int(index)].boxes for index in batch.index[rows]])
+            right += localized(in_file(found[rows], batch.sizes[rows], grid), targets, mask).sum(axis=0)
+            boxed += int(mask.any(axis=1).sum())
+            bar.set_postfix({"best gt_known": f"{100 * right.max() / max(boxed, 1):.1f}"}, refresh=False)
+            bar.update(len(rows))
+    return Thresholds(values=values, gt_known=tuple((100 * right / boxed).tolist()), images=boxed)
 
 
-def write_threshold(checkpoint: str | os.PathLike[str], card: Card, curve: Thresholds, *, dataset: str = "") -> None:
+def write_threshold(
+    checkpoint: str | os.PathLike[str], card: Card, curve: Thresholds, *, dataset: str = "", rule: str = "paper"
+) -> None:
     """Give a checkpoint's card the best threshold, and its record the images it was chosen on.
 
     Args:
@@ -83,6 +92,13 @@ def write_threshold(checkpoint: str | os.PathLike[str], card: Card, curve: Thres
         card: the one it has.
         curve: from `choose_threshold`.
         dataset: the name of the training images.
+        rule: of the boxes.
     """
-    chosen = {"value": curve.best, "dataset": dataset, "images": curve.images, "gt_known": max(curve.gt_known)}
+    chosen = {
+        "value": curve.best,
+        "dataset": dataset,
+        "rule": rule,
+        "images": curve.images,
+        "gt_known": max(curve.gt_known),
+    }
     write_card(checkpoint, replace(card, threshold=curve.best), record={"threshold": chosen})

@@ -8,16 +8,28 @@ from jaxcam.metrics.localization import (
     localized,
     rates,
 )
-from jaxcam.metrics.max_box_accuracy import BestAccuracy, MaxBoxCounts, max_box_acc, max_box_acc_v2, max_box_counts
+from jaxcam.metrics.max_box_accuracy import (
+    FRAME,
+    OVERLAPS,
+    BestAccuracy,
+    MaxBoxCounts,
+    benchmark_targets,
+    max_box_acc,
+    max_box_acc_v2,
+    max_box_counts,
+)
 from jaxcam.metrics.pixel_precision import PixelCounts, pixel_average_precision, pixel_counts
 from jaxcam.metrics.pointing import PointingCounts, highest_points, pointed, pointing_accuracy, pointing_counts
 
 __all__ = [
+    "FRAME",
+    "OVERLAPS",
     "BestAccuracy",
     "LocalizationCounts",
     "MaxBoxCounts",
     "PixelCounts",
     "PointingCounts",
+    "benchmark_targets",
     "best_share_interval",
     "bootstrap_interval",
     "highest_points",

@@ -1,6 +1,6 @@
 """Classification and localization as counts that merge over batches, devices and hosts, and their shares at the end."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -105,7 +105,8 @@ def localization_counts(*arguments: type_of_array, **options: type_of_array) -> 
     >>> int(counts.top1), int(counts.top1_loc)
     (1, 1)
     """
-    return LocalizationCounts(*(flags.sum() for flags in localization_flags(*arguments, **options)))
+    flags: Any = localization_flags(*arguments, **options)
+    return LocalizationCounts(*(flag.sum() for flag in flags))
 
 
 def localized(

@@ -108,7 +108,7 @@ def pixel_average_precision(counts: PixelCounts) -> float:
     >>> round(pixel_average_precision(PixelCounts(foreground, background)), 3)
     83.333
     """
-    foreground, background = (_whole(limbs)[::-1].cumsum() for limbs in counts)
+    foreground, background = (whole_counts(limbs)[::-1].cumsum() for limbs in counts)
     if foreground[-1] == 0:
         raise ValueError("counts: got no pixel of an object; give images with masks")
     precision = foreground / np.maximum(foreground + background, 1)
@@ -116,7 +116,7 @@ def pixel_average_precision(counts: PixelCounts) -> float:
     return float(100 * (precision * np.diff(recall, prepend=0)).sum())
 
 
-def _whole(limbs: Int[type_of_array, "bins limbs"]) -> Int[np.ndarray, "bins"]:
+def whole_counts(limbs: Int[type_of_array, "bins limbs"]) -> Int[np.ndarray, "bins"]:
     """The counts themselves, in int64."""
     limbs = np.asarray(limbs, np.int64)
     if (limbs < 0).any():

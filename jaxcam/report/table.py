@@ -2,14 +2,15 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxcam.metrics import LocalizationCounts, share_interval
+from jaxcam.metrics import LocalizationCounts, rates, share_interval
+from jaxcam.report._page_curves import Curve
+from jaxcam.report.thresholds import Thresholds
 from jaxcam.whole_files import whole_file
-
-ROWS = 20  # of a printed curve, about
 
 # Name of a figure -> its row in the table.
 NAMES = {
@@ -18,6 +19,10 @@ NAMES = {
     "gt_known": "localization    GT-known",
     "top1_localization": "                top-1 Loc",
     "top5_localization": "                top-5 Loc",
+    "max_box_acc": "best threshold  MaxBoxAcc",
+    "max_box_acc_v2": "                MaxBoxAccV2",
+    "pointing_game": "highest pixel   pointing game",
+    "pxap": "pixels          PxAP",
     "gt_known_whole_image": "GT-known of     whole image",
     "gt_known_centered_box": "                centred box",
     "gt_known_random_map": "                random map",
@@ -25,7 +30,7 @@ NAMES = {
 
 
 class Figure(NamedTuple):
-    """A share of n images in percent, and its 95% bootstrap interval."""
+    """A share of n images in percent, or a mean of such shares, and its 95% bootstrap interval."""
 
     value: float
     low: float
@@ -57,12 +62,22 @@ class Report:
     Attributes:
         counts: sums over the images.
         num_classes: of the network.
-        image_size: (height, width) that images were squashed to and boxes taken at, in pixels.
+        image_size: (height, width) of the network's images, in pixels.
         rule: of the boxes.
-        threshold: of the boxes, as a share of the map's maximum.
+        threshold: of the boxes, as a share of the map's maximum; None for the rule "release".
         baselines: None for a data set without boxes.
         dataset: its name, "" where the caller gave none.
         checkpoint: its name, likewise.
+        method: of the maps.
+        views: "single" or "ten_crop".
+        box_grid: "network", or "image" where maps were thresholded in the image files' own pixels.
+        further: figures of another kind than shares of `counts`, by their names in `report.json`.
+        best_thresholds: of each such figure that is the best over thresholds.
+        curves: what it is the best point of: accuracy in percent at each of these.
+        classes: name -> counts, of the classes that have images.
+        skipped: files that could not be read, and why.
+        predictions: a line of JSON values an image, in the order of the data set.
+        origin: versions, hashes and whatever else the caller wants kept.
 
     >>> counts = LocalizationCounts(4, 4, top1=2, top5=3, gt_known=3, top1_loc=1, top5_loc=2, whole_image=1)
     >>> print(Report(counts, 200, (64, 64), "paper", 0.2, Baselines(2, 3, 0.8, 1), "tiny_imagenet val"))
@@ -87,24 +102,37 @@ class Report:
     num_classes: int
     image_size: tuple[int, ...]
     rule: str
-    threshold: float
+    threshold: float | None
     baselines: Baselines | None = None
     dataset: str = ""
     checkpoint: str = ""
+    method: str = "cam"
+    views: str = "single"
+    box_grid: str = "network"
+    further: Mapping[str, Figure] = field(default_factory=dict)
+    best_thresholds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict, repr=False)
+    classes: Mapping[str, LocalizationCounts] = field(default_factory=dict, repr=False)
+    skipped: tuple[str, ...] = ()
+    predictions: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def figures(self) -> dict[str, Figure]:
-        """Every share that was counted, by its name in `report.json`: of all images, or of those with boxes."""
+        """Every figure by its name in `report.json`: of all images, or of those with boxes or masks."""
         counts, baselines = self.counts, self.baselines
         right = {"top1_accuracy": counts.top1, "top5_accuracy": counts.top5}
-        totals = dict.fromkeys(right, counts.images)
+        figures = {name: share_of(number, counts.images) for name, number in right.items()}
         if counts.boxed:
-            right |= {"gt_known": counts.gt_known}
-            right |= {"top1_localization": counts.top1_loc, "top5_localization": counts.top5_loc}
+            right = {"gt_known": counts.gt_known, "top1_localization": counts.top1_loc}
+            right |= {"top5_localization": counts.top5_loc}
+            figures |= {name: share_of(number, counts.boxed) for name, number in right.items()}
+        figures |= self.further
         if baselines is not None:
-            right |= {"gt_known_whole_image": baselines.whole_image, "gt_known_centered_box": baselines.centred_box}
+            right = {"gt_known_whole_image": baselines.whole_image, "gt_known_centered_box": baselines.centred_box}
             right |= {"gt_known_random_map": baselines.random_map}
-        return {name: _figure(int(number), int(totals.get(name, counts.boxed))) for name, number in right.items()}
+            figures |= {name: share_of(number, counts.boxed) for name, number in right.items()}
+        return figures
 
     def __str__(self) -> str:
         lines = []
@@ -112,36 +140,56 @@ class Report:
             interval = f"{low:.2f}..{high:.2f}"
             lines.append(f"{NAMES[name]:<30}{value:>8.2f}{interval:>16}{100 - value:>10.2f}")
         heading = f"{'':<28}accuracy %    95% interval   error %"
-        return "\n".join([*self._heading(), "", heading, *lines, "", *self._notes()]).rstrip()
+        return "\n".join([*self.heading(), "", heading, *lines, "", *self.notes()]).rstrip()
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as JSON values: settings, figures in percent, counts and baselines."""
+        """Everything but the predictions and curves as JSON values: settings, figures in percent, counts, classes."""
         return {
             "dataset": self.dataset,
             "checkpoint": self.checkpoint,
             "num_classes": self.num_classes,
             "image_size": list(self.image_size),
+            "method": self.method,
+            "views": self.views,
             "box_rule": self.rule,
+            "box_grid": self.box_grid,
             "threshold": self.threshold,
             "iou": 0.5,
+            **self.origin,
             "figures": {name: figure._asdict() for name, figure in self.figures.items()},
+            "best_thresholds": {name: list(values) for name, values in self.best_thresholds.items()},
             "counts": self.counts._asdict(),
             "baselines": None if self.baselines is None else asdict(self.baselines),
+            "classes": {name: {"images": counts.images, **rates(counts)} for name, counts in self.classes.items()},
+            "skipped": list(self.skipped),
         }
 
-    def _heading(self) -> list[str]:
+    def heading(self) -> list[str]:
+        """What was evaluated, and how."""
         names = " · ".join(filter(None, [self.dataset, self.checkpoint]))
         total = f"{self.counts.images} images, {self.num_classes} classes"
-        size = "x".join(map(str, reversed(self.image_size)))
-        boxes = f'; box rule "{self.rule}" at threshold {self.threshold:g}, right from IoU 0.5'
-        return [f"{names}: {total}" if names else total, f"images squashed to {size}{boxes if self.baselines else ''}"]
+        how = f"images squashed to {'x'.join(map(str, reversed(self.image_size)))}"
+        how += "; ten crops" if self.views == "ten_crop" else ""
+        how += f"; maps by {self.method}" if self.method != "cam" else ""
+        if self.baselines:
+            how += f'; box rule "{self.rule}"'
+            how += f" at threshold {self.threshold:g}" if self.threshold is not None else ""
+            how += " in the image's own pixels" if self.box_grid == "image" else ""
+            how += ", right from IoU 0.5"
+        return [f"{names}: {total}" if names else total, how]
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """What a reader must know about the figures."""
         notes, (images, boxed, nothing) = [], (self.counts.images, self.counts.boxed, self.counts.whole_image)
+        if self.skipped:
+            notes.append(f"Files that could not be read, and count for nothing: {len(self.skipped)}.")
         if self.baselines is None:
-            return ["The data set has no ground-truth boxes, so localization is not measured."]
+            return [*notes, "The data set has no ground-truth boxes, so their localization is not measured."]
         if self.num_classes < 5:
             notes.append(f"Top-5 counts all {self.num_classes} classes.")
+        for name, values in self.best_thresholds.items():
+            chosen = ", ".join(f"{value:g}" for value in values)
+            notes.append(f"{NAMES[name].split()[-1]} is at the best threshold on these very images, {chosen}.")
         share = self.baselines.centred_share
         notes.append(f"The centred box has {share:.2f} of the image's sides, the best share on these very images.")
         if nothing:
@@ -151,50 +199,14 @@ class Report:
         return notes
 
 
-def _figure(right: int, images: int) -> Figure:
-    return Figure(100 * right / images, *share_interval(right, images), images)
+def share_of(right: Any, images: Any) -> Figure:
+    """The share of images that are right, with its interval.
 
-
-@dataclass(frozen=True)
-class Thresholds:
-    """GT-known at each threshold; `print` shows the curve.
-
-    Attributes:
-        values: thresholds, ascending.
-        gt_known: accuracy at each, in percent.
-        images: how many images that is over.
-
-    >>> curve = Thresholds(values=(0.1, 0.2, 0.3), gt_known=(40.0, 60.0, 60.0), images=5)
-    >>> curve.best
-    0.2
-    >>> print(curve)
-    threshold  GT-known %, 5 images
-         0.10   40.00  ########################
-         0.20   60.00  ####################################  best
-         0.30   60.00  ####################################
+    >>> share_of(40, 100)
+    Figure(value=40.0, low=31.0, high=50.0, n=100)
     """
-
-    values: tuple[float, ...]
-    gt_known: tuple[float, ...]
-    images: int
-
-    @property
-    def best(self) -> float:
-        """The threshold with the highest GT-known, the smallest of several."""
-        return self.values[self.gt_known.index(max(self.gt_known))]
-
-    def __str__(self) -> str:
-        step = 1 + len(self.values) // ROWS
-        lines = [
-            f"{value:>9.2f}{accuracy:>8.2f}  {'#' * round(0.6 * accuracy)}{'  best' * (value == self.best)}"
-            for row, (value, accuracy) in enumerate(zip(self.values, self.gt_known, strict=True))
-            if row % step == 0 or value == self.best
-        ]
-        return "\n".join([f"threshold  GT-known %, {self.images} images", *lines])
-
-    def as_json(self) -> dict[str, Any]:
-        """The curve and its best point as JSON values."""
-        return {"best": self.best, **asdict(self)}
+    right, images = int(right), int(images)
+    return Figure(100 * right / images, *share_interval(right, images), images)
 
 
 def save_table(result: Report | Thresholds, folder: str | os.PathLike[str], *, name: str = "report") -> None:

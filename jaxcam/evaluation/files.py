@@ -1,0 +1,87 @@
+"""The files of a finished evaluation: report, predictions, the development kit's file, pictures and the web page."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxcam.class_names import class_names
+from jaxcam.datasets import Dataset
+from jaxcam.evaluation.journal import write_lines
+from jaxcam.metrics import rates
+from jaxcam.report.contact_sheet import Sample, save_contact_sheet
+from jaxcam.report.devkit_files import write_predictions
+from jaxcam.report.page import ClassRow, save_page
+from jaxcam.report.table import Report, save_table
+
+SHEET = 12  # samples on the contact sheet
+
+
+def save_report(
+    report: Report,
+    dataset: Dataset,
+    out: str | os.PathLike[str],
+    *,
+    samples: Sequence[Sample] = (),
+    name: str = "report",
+) -> list[str]:
+    """Write all files of an evaluation, each there whole or not at all.
+
+    Args:
+        report: of `evaluate`.
+        dataset: that it is of; for ILSVRC's classes there is a file for the development kit.
+        out: their folder.
+        samples: of `jaxcam.evaluation.samples`, for the page's gallery and the contact sheet.
+        name: of the report's files.
+
+    Returns:
+        The names of the files.
+    """
+    out = Path(out)
+    save_table(report, out, name=name)
+    write_lines(out / "predictions.jsonl", report.predictions)
+    files = [f"{name}.json", f"{name}.txt", f"{name}.html", "predictions.jsonl"]
+    if _for_devkit(report, dataset):
+        guesses = [[guess["label"] for guess in line["guesses"]] for line in report.predictions]
+        boxes = [[guess["box"] or [np.nan] * 4 for guess in line["guesses"]] for line in report.predictions]
+        files.append(f"{name}.pred.loc.txt")
+        write_predictions(out / files[-1], np.array(guesses), np.array(boxes), class_ids=dataset.class_ids)
+    # A map with a NaN cannot be drawn.
+    drawn = [sample for sample in samples if np.isfinite(sample.map).all() and np.isfinite(sample.box).all()]
+    if drawn:
+        files.append("samples.png")
+        save_contact_sheet(out / "samples.png", drawn[:: -(-len(drawn) // SHEET)])
+    save_page(
+        out / f"{name}.html",
+        title=" · ".join(filter(None, [report.dataset, report.checkpoint])) or "evaluation",
+        settings=_settings(report),
+        figures=report.figures,
+        notes=report.notes(),
+        curves=report.curves,
+        classes=[ClassRow(key, int(counts.images), *_rates(counts)) for key, counts in report.classes.items()],
+        samples=drawn,
+    )
+    return files
+
+
+def _for_devkit(report: Report, dataset: Dataset) -> bool:
+    """Whether every image has guesses of ILSVRC's classes: the kit's scripts count lines."""
+    known = bool(dataset.class_ids) and set(dataset.class_ids) <= set(class_names(1000)[1])
+    return known and all("guesses" in line for line in report.predictions)
+
+
+def _rates(counts):
+    shares = rates(counts)
+    return [shares.get(name) for name in ("top1", "gt_known", "top1_loc")]
+
+
+def _settings(report: Report) -> dict[str, str]:
+    told = report.as_json()
+    left_out = ("figures", "counts", "baselines", "classes", "skipped", "versions", "best_thresholds")
+    settings = {key.replace("_", " "): _text(value) for key, value in told.items() if key not in left_out}
+    return settings | {key: str(value) for key, value in told.get("versions", {}).items()}
+
+
+def _text(value):
+    return "x".join(map(str, value)) if isinstance(value, list) else "-" if value is None else str(value)
