@@ -172,6 +172,7 @@ def test_the_command(tmp_path, capsys):
     for wrong, message in (
         (["pack", "cub", *arguments[2:], "--out", "x"], "--blacklist: cub does not take it; leave it out"),
         ([*arguments, "--out", f"{tmp_path}/packed"], "exists; give another folder"),
+        ([*arguments, "--out", "x", "--shard-size", "0"], "--shard-size: got 0; give at least 1 MiB"),
         (["pack", "tfds", *arguments[2:4], "--out", "x"], "dataset: got 'tfds'; known are ilsvrc, .*tfds:NAME, packed"),
         (["pack", "cub:x", *arguments[2:4], "--out", "x"], "dataset: got 'cub:x'; known are "),
         (["pack", "tfds:made_birds", *arguments[2:4], "--out", "x"], "TFDS has prepared no 'made_birds' there"),

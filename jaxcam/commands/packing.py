@@ -33,8 +33,12 @@ def pack(
         annotations: with tfds:imagenet2012: the folder Annotations/CLS-LOC, whose boxes TFDS does not have.
         shard_size: of a file, in MiB.
     """
+    from jaxcam.datasets.packed import check_free
     from jaxcam.datasets.packed import pack as pack_dataset
 
+    check_free(out)
+    if shard_size < 1:
+        raise ValueError(f"--shard-size: got {shard_size}; give at least 1 MiB")
     split = find_layout(dataset).test if split is None else split
     given = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
     examples = read_dataset(dataset, data_dir, split, **given)

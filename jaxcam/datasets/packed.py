@@ -50,8 +50,7 @@ def pack(
     True
     """
     out = Path(out).absolute()
-    if out.exists():
-        raise ValueError(f"out: {out} exists; give another folder")
+    check_free(out)
     if not len(dataset):
         raise ValueError("dataset: got no images")
     if shard_bytes < 1:
@@ -120,6 +119,12 @@ def packed(data_dir: str | os.PathLike[str], *, split: str | None = None) -> Dat
     if len(examples) != count:
         raise ValueError(f"{root / INDEX}: got {len(examples)} of {count} images; copy it again, or pack again")
     return Dataset(tuple(examples), classes, class_ids, part)
+
+
+def check_free(out: Path) -> None:
+    """Refuse a folder that `pack` would not write to: before the work whose result it is to hold."""
+    if out.exists():
+        raise ValueError(f"out: {out} exists; give another folder")
 
 
 def _write(dataset: Dataset, folder: Path, shard_bytes: int, progress: bool) -> tuple[list[dict[str, Any]], list[Path]]:

@@ -3,8 +3,10 @@
 TFDS, a collection of ready-to-use datasets: https://www.tensorflow.org/datasets
 """
 
+import json
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,11 +110,11 @@ def _prepared(root: Path, name: str) -> Path:
 
 def _preparing(name: str, data_dir: Path, root: Path) -> str:
     """How to prepare a set: not by TFDS's own command, which needs Apache Beam, and keeps what is there as it is."""
-    builder = f"tfds.builder({name!r}, data_dir={str(data_dir)!r}, file_format='array_record')"
-    code = (
-        f"import tensorflow_datasets as tfds; {builder}.download_and_prepare(download_dir={str(root / 'downloads')!r})"
-    )
-    return f'with pip install "jaxcam[prepare]", run python -c "{code}" and give --data-dir {data_dir}'
+    named, home, downloads = (json.dumps(str(value)) for value in (name, data_dir, root / "downloads"))
+    builder = f'tfds.builder({named}, data_dir={home}, file_format="array_record")'
+    code = f"import tensorflow_datasets as tfds; {builder}.download_and_prepare(download_dir={downloads})"
+    command = shlex.join(["python", "-c", code])
+    return f"with pip install 'jaxcam[prepare]', run {command} and give --data-dir {data_dir}"
 
 
 def _classes(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Sequence[int]]:
