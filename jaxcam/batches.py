@@ -7,7 +7,7 @@ from typing import NamedTuple
 import grain
 import numpy as np
 from absl import flags
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import Bool, Float, Int32, UInt8
 from tqdm import tqdm
 
 from jaxcam.card import Card
@@ -46,6 +46,7 @@ def batches(
     shuffle_seed: int | None = None,
     start: int = 0,
     cache: bool = False,
+    crops: Float[np.ndarray, "n 4"] | None = None,
     on_error: str = "stop",
 ) -> Iterator[Batch]:
     """The data set in batches: once in order, or endlessly shuffled.
@@ -59,6 +60,8 @@ def batches(
             depends on the seed alone.
         start: number of batches to skip, without reading them.
         cache: decode every image once, now, and keep it in memory: n * height * width * 3 bytes.
+        crops: half-open (x0, y0, x1, y1) in pixels of each image file, of which only what they hold is squashed. They
+            are rounded outwards to whole pixels, and one pixel at least remains.
         on_error: "stop" at an unreadable image, or "skip" it: its row is masked and keeps its index. Reading it again
             with `jaxcam.image_files.read_image` says why.
 
@@ -66,8 +69,8 @@ def batches(
         An iterator of `Batch`.
 
     Raises:
-        ValueError: for an empty data set, a batch size below 1, a start outside the pass, another `on_error`, or (while
-            iterating) an unreadable image that is not to be skipped.
+        ValueError: for an empty data set, a batch size below 1, a start outside the pass, another `on_error`, another
+            number of crops, or (while iterating) an unreadable image that is not to be skipped.
 
     >>> from jaxcam.datasets import Dataset
     >>> batches(Dataset((), ("cat",)), batch_size=8, image_size=(64, 64))
@@ -78,10 +81,12 @@ def batches(
         raise ValueError("dataset: got no images")
     if batch_size < 1:
         raise ValueError(f"batch_size: got {batch_size}; give at least 1")
+    if crops is not None and len(crops) != len(dataset):
+        raise ValueError(f"crops: got {len(crops)} for {len(dataset)} images; give one an image")
     check_on_error(on_error)
     if not flags.FLAGS.is_parsed():  # Grain reads absl flags, which only absl's own main parses
         flags.FLAGS.mark_as_parsed()
-    files = _Files(dataset, image_size, interpolation, on_error)
+    files = _Files(dataset, image_size, interpolation, on_error, crops)
     source = _decode_all(files) if cache else files
     order = grain.MapDataset.range(len(dataset))
     if shuffle_seed is not None:
@@ -109,9 +114,9 @@ def check_squash(card: Card) -> None:
 class _Files:
     """Reads an example of a data set from its file."""
 
-    def __init__(self, dataset, image_size, interpolation, on_error):
+    def __init__(self, dataset, image_size, interpolation, on_error, crops):
         self.dataset, self.image_size, self.interpolation = dataset, image_size, interpolation
-        self.on_error = on_error
+        self.on_error, self.crops = on_error, crops
 
     def read(self, index):
         example = self.dataset[int(index)]
@@ -121,8 +126,17 @@ class _Files:
             if self.on_error == "stop":
                 raise
             return np.zeros((*self.image_size, 3), np.uint8), example.label, False, index, (1, 1)
-        resized = resize_image(image, self.image_size, interpolation=self.interpolation)
+        shown = image if self.crops is None else _cropped(image, self.crops[int(index)])
+        resized = resize_image(shown, self.image_size, interpolation=self.interpolation)
         return resized, example.label, True, index, image.shape[:2]
+
+
+def _cropped(image, box):
+    """The pixels that a box touches."""
+    size = np.array([image.shape[1], image.shape[0]])
+    x0, y0 = np.clip(np.floor(box[:2]), 0, size - 1).astype(int)
+    x1, y1 = np.clip(np.ceil(box[2:]), (x0 + 1, y0 + 1), size).astype(int)
+    return image[y0:y1, x0:x1]
 
 
 class _Decoded:

@@ -23,7 +23,7 @@ LAYERS = (
     {"networks", "box_rules", "metrics", "datasets", "image_files"},
     {"params", "checkpoints", "forward", "batches"},
     {"methods", "report", "weights"},
-    {"explanation", "network_table", "photo_reports", "evaluation", "training"},
+    {"explanation", "network_table", "photo_reports", "evaluation", "recognition", "training"},
     {"commands"},
     {"cli"},
     {"__init__", "__main__"},
@@ -58,8 +58,9 @@ ARGUMENT_ORDER = (
 # Subjects that may be left out: the classes (then the predicted one), a model's linear layer, boxes to draw.
 OPTIONAL_SUBJECTS = {"labels", "kernel", "boxes"}
 
-# What reads weights of other libraries; the other extras are no matter of the package's imports.
-OPTIONAL_EXTRAS = ("hub", "torch")
+# What functions import; the other extras are no matter of the package's imports.
+OPTIONAL_EXTRAS = ("hub", "recognition", "torch")
+NAMED_OTHERWISE = {"sklearn": "scikit-learn"}
 
 # Machine paths and registry hosts; the brackets keep this file from matching itself.
 FORBIDDEN = re.compile(r"/w[o]rk/|/r[o]ot/|/h[o]me/|/t[m]p/|p[y]pi\.|python[h]osted|npm[j]s\.")
@@ -179,14 +180,14 @@ def names_of(requirements: list[str]) -> set[str]:
 
 
 def distributions_of(names: set[str]) -> set[str]:
-    """The distributions that provide modules; one that is not installed is taken to be named like its module."""
+    """The distributions that provide modules; one that is not installed is mostly named like its module."""
     tops = {name.split(".")[0] for name in names} - {"jaxcam", "__future__"} - set(sys.stdlib_module_names)
     distributions = packages_distributions()
-    return {re.sub("[._]", "-", distributions.get(top, [top])[0].lower()) for top in tops}
+    return {re.sub("[._]", "-", distributions.get(top, [NAMED_OTHERWISE.get(top, top)])[0].lower()) for top in tops}
 
 
 def test_dependencies_are_those_imported():
-    """Those of the core and of the extras for weights, which only functions import, where they are needed."""
+    """Those of the core and of some extras, which only functions import, where they are needed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     core = names_of(project["dependencies"])
     optional = names_of([name for extra in OPTIONAL_EXTRAS for name in project["optional-dependencies"][extra]])

@@ -1,0 +1,117 @@
+"""The fine-grained recognition of the CAM paper: what a crop to the box of a map adds to a whole image.
+
+Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150, section 4.1.2.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jaxcam.datasets import Dataset
+from jaxcam.geometry import iou
+from jaxcam.metrics import share_interval
+from jaxcam.params import Params
+from jaxcam.recognition.pooled import cam_boxes, pooled_features
+from jaxcam.recognition.svm import LinearSvm, fit_svm
+from jaxcam.report.table import Figure
+
+
+class Recognition(NamedTuple):
+    """What `recognize` measured on the test images.
+
+    Attributes:
+        figures: the accuracies "full_image", "cam_crop" and "ground_truth_crop", and "localized", the share of images
+            whose CAM box has an IoU of at least .5 with the true one: in percent, with 95% bootstrap intervals.
+        penalties: the C that was chosen for each of the three SVMs.
+    """
+
+    figures: dict[str, Figure]
+    penalties: dict[str, float]
+
+
+def recognize(
+    params: Params,
+    train: Dataset,
+    test: Dataset,
+    *,
+    threshold: float | None = None,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Recognition:
+    """Accuracy of linear SVMs on a network's features of full images, of CAM-box crops and of ground-truth crops.
+
+    An SVM is trained on the features of full images, pooled over the cells and divided by their length. In place of the
+    network's linear layer it makes class maps, M_c(x, y) = sum_k w_k^c f_k(x, y) with c the class that it predicts, and
+    the paper's rule makes boxes of them: for training and test images alike, so that no label of a test image and no
+    ground-truth box is looked at. A second SVM is trained on the features of what these boxes hold, squashed to the
+    network's size; a third one on those of the ground-truth boxes. The paper does not say which class's map it takes.
+
+    Args:
+        params: any network's with a last feature map; its own classes and linear layer are not used.
+        train: training images, at least two a class and one box an image.
+        test: test images of the same classes, one box an image.
+        threshold: share of a map's maximum, above 0 and at most 1; None for the card's.
+        batch_size: images a step.
+        progress: show images a second and time left on stderr.
+
+    Returns:
+        A Recognition.
+
+    Raises:
+        ValueError: for data sets that do not fit together, an image without its one box, a threshold out of range, an
+            unreadable image, or without scikit-learn.
+
+    >>> from jaxcam.datasets import cub  # doctest: +SKIP
+    >>> train, test = cub("CUB_200_2011", split="train"), cub("CUB_200_2011", split="test")  # doctest: +SKIP
+    >>> recognize(jaxcam.load("checkpoints/googlenet_gap"), train, test).figures["cam_crop"].value  # doctest: +SKIP
+    """
+    _check_pair(train, test)
+    threshold = params.card.threshold if threshold is None else threshold
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, above 0 and at most 1")
+    parts, truth = (train, test), (_true_boxes(train), _true_boxes(test))
+    labels = [np.array([example.label for example in part]) for part in parts]
+    figures: dict[str, Figure] = {}
+    penalties: dict[str, float] = {}
+
+    def measure(name: str, crops: Sequence[np.ndarray | None]) -> tuple[LinearSvm, list[np.ndarray]]:
+        """Train an SVM on crops, note its accuracy, and tell which of its columns it chooses for each image."""
+        features = [
+            pooled_features(params, part, crops=boxes, batch_size=batch_size, progress=progress)
+            for part, boxes in zip(parts, crops, strict=True)
+        ]
+        svm = fit_svm(features[0], labels[0])
+        columns = [svm.columns(each) for each in features]
+        figures[name], penalties[name] = _share(svm.classes[columns[1]] == labels[1]), svm.penalty
+        return svm, columns
+
+    svm, columns = measure("full_image", (None, None))
+    find = partial(cam_boxes, params, threshold=threshold, batch_size=batch_size, progress=progress)
+    found = [find(part, svm.kernel, chosen) for part, chosen in zip(parts, columns, strict=True)]
+    measure("cam_crop", found)
+    measure("ground_truth_crop", truth)
+    figures["localized"] = _share(np.asarray(iou(found[1], truth[1])) >= 0.5)
+    return Recognition(figures, penalties)
+
+
+def _share(right: Bool[np.ndarray, " n"]) -> Figure:
+    count, images = int(right.sum()), len(right)
+    return Figure(100 * count / images, *share_interval(count, images), images)
+
+
+def _true_boxes(dataset: Dataset) -> Float[np.ndarray, "n 4"]:
+    for example in dataset:
+        if len(example.boxes) != 1:
+            raise ValueError(f"{example.path}: got {len(example.boxes)} boxes; give one an image to crop it to")
+    return np.array([example.boxes[0] for example in dataset], np.float32)
+
+
+def _check_pair(train: Dataset, test: Dataset) -> None:
+    if train.classes != test.classes:
+        raise ValueError(f"train, test: got {train} and {test} of other classes; give two splits of one data set")
+    both = {example.path for example in train} & {example.path for example in test}
+    if both:
+        raise ValueError(f"train, test: {len(both)} images are in both, such as {min(map(str, both))}; test on others")

@@ -1,0 +1,101 @@
+"""What a network makes of the images of a data set: pooled features, and boxes of maps by another linear layer."""
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+from tqdm import tqdm
+
+from jaxcam.batches import batches, check_squash
+from jaxcam.box_rules import boxes
+from jaxcam.datasets import Dataset
+from jaxcam.forward import forward
+from jaxcam.methods.activation import cam_from_features
+from jaxcam.params import Params
+
+
+def pooled_features(
+    params: Params,
+    dataset: Dataset,
+    *,
+    crops: Float[np.ndarray, "n 4"] | None = None,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Float[np.ndarray, "n k"]:
+    """The mean over the cells of the last feature map, for every image of a data set.
+
+    Args:
+        params: a network's.
+        dataset: which images.
+        crops: boxes that the images are cropped to, half-open (x0, y0, x1, y1) in pixels of the files; see
+            `jaxcam.batches.batches`.
+        batch_size: images a step.
+        progress: show it on stderr.
+    """
+    rows = _batches(params, dataset, batch_size, progress, "features", crops)
+    return np.concatenate([np.asarray(_pool(params, batch.images))[batch.mask] for batch in rows])
+
+
+def cam_boxes(
+    params: Params,
+    dataset: Dataset,
+    kernel: Float[np.ndarray, "k c"],
+    columns: Int[np.ndarray, " n"],
+    *,
+    threshold: float,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Float[np.ndarray, "n 4"]:
+    """Boxes by the paper's rule, of maps that anyone's linear layer makes of a network's features.
+
+    Args:
+        params: a network's.
+        dataset: which images.
+        kernel: (k, c), a column a class.
+        columns: the class of each image's map.
+        threshold: share of the map's maximum.
+        batch_size: images a step.
+        progress: show it on stderr.
+
+    Returns:
+        Half-open (x0, y0, x1, y1) in pixels of the files; the whole image where its map has nothing above zero.
+    """
+    kernel, found = kernel.astype(np.float32), []
+    height, width = params.card.image_size
+    for batch in _batches(params, dataset, batch_size, progress, "boxes", None):
+        maps = _maps(params, batch.images, kernel, columns[batch.index])
+        scale = np.tile(batch.sizes[:, ::-1] / np.array([width, height]), 2).astype(np.float32)
+        found.append((np.asarray(boxes(maps, threshold=threshold)) * scale)[batch.mask])
+    return np.concatenate(found)
+
+
+def _batches(params, dataset, batch_size, progress, task, crops):
+    """An ordered pass over the images, as the network expects them."""
+    card = params.card
+    if len(card.image_size) != 2 or card.channels != 3:
+        raise ValueError(
+            f"params: got a network for {card.channels} channels of size {card.image_size}; photos have 3 of (h, w)"
+        )
+    check_squash(card)
+    how = card.preprocessing.interpolation
+    rows = batches(dataset, batch_size=batch_size, image_size=card.image_size, interpolation=how, crops=crops)
+    with tqdm(total=len(dataset), desc=task, unit=" images", disable=not progress) as bar:
+        for batch in rows:
+            yield batch
+            bar.update(int(batch.mask.sum()))
+
+
+@jax.jit
+def _pool(params: Params, images: Array) -> Float[Array, "b k"]:
+    return _cells(params, images).mean(axis=(1, 2))
+
+
+@jax.jit
+def _maps(params: Params, images: Array, kernel: Array, columns: Array) -> Float[Array, "b h w"]:
+    return cam_from_features(_cells(params, images), kernel, columns, size=params.card.image_size)
+
+
+def _cells(params: Params, images: Array) -> Float[Array, "b y x k"]:
+    features, _ = forward(params, images)
+    if features.ndim != 4:
+        raise ValueError(f"params: got a network with features {features.shape}; maps need those of cells (b, y, x, k)")
+    return features

@@ -1,0 +1,72 @@
+"""Linear SVMs, by scikit-learn and so by LIBLINEAR.
+
+Fan et al., "LIBLINEAR: A Library for Large Linear Classification", Journal of Machine Learning Research 9, 2008.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+PENALTIES = (0.1, 1.0, 10.0, 100.0)  # that cross-validation chooses C from
+FOLDS = 3
+
+
+class LinearSvm(NamedTuple):
+    """One score a class: kernel.T f / |f| + bias, of features f.
+
+    Attributes:
+        kernel: (k, c), a column a class.
+        bias: (c,).
+        classes: (c,) the label that each column stands for.
+        penalty: C, the weight of the training images' losses.
+    """
+
+    kernel: Float[np.ndarray, "k c"]
+    bias: Float[np.ndarray, " c"]
+    classes: Int[np.ndarray, " c"]
+    penalty: float
+
+    def columns(self, features: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
+        """The column of the predicted class of each image; `classes[columns]` is its label."""
+        return (_unit(features) @ self.kernel + self.bias).argmax(axis=1)
+
+
+def fit_svm(features: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> LinearSvm:
+    """A linear SVM, one class against all others, with C chosen by cross-validation on these very images.
+
+    Raises:
+        ValueError: for fewer than two classes, or two images of a class; or without scikit-learn.
+
+    >>> features = np.eye(3)[[0, 1, 2, 0, 1, 2]]
+    >>> svm = fit_svm(features, np.array([5, 7, 9, 5, 7, 9]))
+    >>> svm.classes[svm.columns(features)].tolist()
+    [5, 7, 9, 5, 7, 9]
+    """
+    try:
+        from sklearn.model_selection import GridSearchCV, StratifiedKFold
+        from sklearn.svm import LinearSVC
+    except ImportError as error:
+        raise ValueError(
+            f"recognition: SVMs are trained by scikit-learn, which cannot be imported ({error}): "
+            "pip install 'jaxcam[recognition]'"
+        ) from None
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2 or counts.min() < 2:
+        raise ValueError(
+            f"train: got {len(classes)} classes with images, and {counts.min()} of one of them; "
+            "give at least 2 classes, and 2 images of each to choose C by cross-validation"
+        )
+    folds = StratifiedKFold(min(FOLDS, counts.min()), shuffle=True, random_state=0)
+    search = GridSearchCV(LinearSVC(dual=False), {"C": PENALTIES}, cv=folds).fit(_unit(features), labels)
+    best = search.best_estimator_
+    kernel, bias = best.coef_.T, best.intercept_
+    if len(classes) == 2:  # scikit-learn's has one column then, for the second class
+        kernel, bias = kernel * [-1, 1], bias * [-1, 1]
+    return LinearSvm(kernel, bias, classes, best.C)
+
+
+def _unit(features):
+    """Each row divided by its length, so that one C suits many networks; a row of zeros stays."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.where(lengths > 0, lengths, 1)

@@ -1,0 +1,174 @@
+"""Fine-grained recognition: pooled features, crops, SVMs, boxes of their maps, and the script that reports them."""
+
+import json
+import runpy
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxcam
+from jaxcam.batches import batches
+from jaxcam.datasets import Dataset, Example, cub
+from jaxcam.image_files import read_image
+from jaxcam.recognition import cam_boxes, fit_svm, pooled_features, recognize
+from jaxcam.report.published import cub_table, recognition_table
+from jaxcam.report.table import Figure
+from tests.made_data import COLOURS, make_cub
+from tests.random_network import random_params
+
+SCRIPT = Path(__file__).parents[1] / "scripts/evaluate_cub.py"
+SPECIES = ("Black footed Albatross", "Laysan Albatross", "Sooty Albatross")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Six test and fourteen training images, a rectangle of the class's colour on grey in each."""
+    return make_cub(tmp_path_factory.mktemp("cub"), 20)
+
+
+@pytest.fixture(scope="module")
+def parts(home):
+    return cub(home, split="train"), cub(home, split="test")
+
+
+@pytest.fixture(scope="module")
+def colours():
+    """A network whose features are the colours of 16x20 cells, each above its share of the grey."""
+    return jaxcam.from_functions(
+        lambda _, images: jax.nn.relu(images - images.mean(-1, keepdims=True) - 0.05),
+        lambda _, features: features.mean((1, 2)),
+        card=jaxcam.Card(SPECIES, image_size=(60, 80), preprocessing=jaxcam.Preprocessing(mean=(0.0,), std=(1.0,))),
+    )
+
+
+def test_crops_are_rounded_outwards_and_clipped(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    dataset = Dataset((Example(tmp_path / "a.png", 0),) * 4, ("a",))
+    crops = np.array([[3.2, 4.9, 7.1, 8.0], [-5, -1, 40, 50], [29.5, 19.5, 35, 36], [8, 8, 8, 8]], np.float32)
+    expected = [pixels[4:8, 3:8], pixels, pixels[19:20, 29:30], pixels[8:9, 8:9]]
+    (batch,) = batches(dataset, batch_size=4, image_size=(4, 5), crops=crops)
+    for image, crop in zip(batch.images, expected, strict=True):
+        np.testing.assert_array_equal(image, Image.fromarray(crop).resize((5, 4), Image.Resampling.BILINEAR))
+    assert batch.sizes.tolist() == [[20, 30]] * 4
+    with pytest.raises(ValueError, match="crops: got 3 for 4 images"):
+        batches(dataset, batch_size=4, image_size=(4, 5), crops=crops[:3])
+
+
+def test_features_are_the_mean_of_the_cells(colours, parts):
+    """In order, whatever the batch; of a crop, those of what it holds."""
+    test = parts[1]
+    photos = np.stack([read_image(example.path) for example in test])
+    expected = np.asarray(jaxcam.features(colours, photos)).mean((1, 2))
+    found = pooled_features(colours, test, batch_size=4, progress=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    inner = [[x0 + 3, y0 + 3, x1 - 3, y1 - 3] for ((x0, y0, x1, y1),) in (example.boxes for example in test)]
+    found = pooled_features(colours, test, crops=np.array(inner, np.float32), batch_size=4, progress=False)
+    own = np.array([np.maximum(np.array(colour) - np.mean(colour), 0) / 255 for colour in COLOURS])
+    np.testing.assert_allclose(found, [own[example.label] for example in test], atol=0.08)
+    assert found.argmax(1).tolist() == [0, 1, 2] * 2
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_svm_scores_are_those_of_scikit_learn(count):
+    """Of overlapping clusters, whose labels are no 0, 1, 2..."""
+    from sklearn.svm import LinearSVC
+
+    random = np.random.default_rng(1)
+    labels = np.repeat([4, 7, 9][:count], 20)
+    features = (random.normal(size=(3, 5)).repeat(20, axis=0)[: len(labels)] + random.normal(size=(len(labels), 5))) * 3
+    svm = fit_svm(features, labels)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    plain = LinearSVC(C=svm.penalty, dual=False).fit(unit, labels)
+    found = svm.classes[svm.columns(features)]
+    np.testing.assert_array_equal(found, plain.predict(unit))
+    assert 0.7 < (found == labels).mean() < 1
+
+
+def test_boxes_of_another_linear_layer(colours, parts):
+    """Its map is of one colour, so its box is the rectangle, but for JPEG's soft edges; elsewhere it is empty."""
+    test = parts[1]
+    columns = np.array([example.label for example in test])
+    found = cam_boxes(colours, test, np.eye(3), columns, threshold=0.5, progress=False)
+    np.testing.assert_allclose(found, [example.boxes[0] for example in test], atol=1)
+
+
+def test_three_svms_tell_coloured_squares_apart(colours, parts):
+    found = recognize(colours, *parts, progress=False)
+    assert found.figures == dict.fromkeys(
+        ("full_image", "cam_crop", "ground_truth_crop", "localized"), Figure(100, 100, 100, 6)
+    )
+    assert list(found.penalties) == ["full_image", "cam_crop", "ground_truth_crop"]
+
+
+def test_accuracy_counts_wrong_answers(colours, parts):
+    """Two of the six test images with a wrong label, and one with a wrong box."""
+    train, test = parts
+    examples = list(test)
+    for index in (0, 4):
+        examples[index] = Example(examples[index].path, (examples[index].label + 1) % 3, examples[index].boxes)
+    examples[2] = Example(examples[2].path, examples[2].label, ((50.0, 40.0, 80.0, 60.0),))
+    found = recognize(colours, train, Dataset(tuple(examples), test.classes), progress=False)
+    assert found.figures["full_image"].value == found.figures["cam_crop"].value == pytest.approx(100 * 4 / 6)
+    assert found.figures["localized"].value == pytest.approx(100 * 5 / 6)
+
+
+def test_mistakes(colours, parts, monkeypatch):
+    train, test = parts
+    bare = Dataset(tuple(Example(example.path, example.label) for example in test), test.classes)
+    with pytest.raises(ValueError, match="got 0 boxes; give one"):
+        recognize(colours, train, bare)
+    with pytest.raises(ValueError, match="of other classes"):
+        recognize(colours, train, Dataset(test.examples, ("a", "b", "c")))
+    with pytest.raises(ValueError, match="6 images are in both"):
+        recognize(colours, test, test)
+    with pytest.raises(ValueError, match="threshold: got 0"):
+        recognize(colours, train, test, threshold=0.0)
+    with pytest.raises(ValueError, match="3 classes with images, and 1 of one of them"):
+        recognize(colours, train[:3], test, progress=False)
+    monkeypatch.setitem(__import__("sys").modules, "sklearn.svm", None)
+    with pytest.raises(ValueError, match=r"pip install 'jaxcam\[recognition\]'"):
+        fit_svm(np.eye(4), np.array([0, 0, 1, 1]))
+
+
+def test_tables():
+    lines = recognition_table({"localized": Figure(44.25, 43.0, 45.5, 5794)}).splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == ["63.00", "67.80", "70.50", "43.00..45.50"]
+    assert lines[-1].split()[3:5] == ["41.00", "44.25"]
+    assert len(lines[-1]) == len(lines[0])
+    figures = {"max_box_acc_v2": Figure(61, 60, 62, 9), "top1_accuracy": Figure(70, 69, 71, 9)}
+    lines = cub_table({"resnet50": figures, "nin": {**figures, "gt_known": Figure(50, 40, 60, 9)}}).splitlines()
+    assert [line.split() for line in lines[3:]] == [
+        ["resnet50", "63.00"],
+        ["measured", "here", "61.00", "70.00"],
+        ["nin,", "here", "61.00", "50.00", "70.00"],
+        ["centred", "box", "59.70"],
+    ]
+    assert len(lines[4]) == len(lines[5]) == len(lines[0])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints") / "net"
+    jaxcam.save(random_params(jaxcam.Card(SPECIES, image_size=(32, 32))), folder)
+    return folder
+
+
+def test_script_reports_recognition(home, checkpoint, tmp_path, capsys):
+    main = runpy.run_path(str(SCRIPT))["main"]
+    assert main((checkpoint,), home, out=tmp_path, recognition=True) == 0
+    kept = json.loads((tmp_path / "resnet10.recognition.json").read_text())
+    assert set(kept["figures"]) == {"full_image", "cam_crop", "ground_truth_crop", "localized"}
+    assert f"{kept['figures']['localized']['value']:.2f}" in capsys.readouterr().out.splitlines()[-1].split()
+
+
+@pytest.mark.slow
+def test_script_reports_localization(home, checkpoint, tmp_path, capsys):
+    main = runpy.run_path(str(SCRIPT))["main"]
+    assert main((checkpoint,), home, out=tmp_path, batch_size=4) == 0
+    kept = json.loads((tmp_path / "resnet10.json").read_text())
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("resnet10, here"))
+    assert f"{kept['figures']['gt_known']['value']:.2f}" in line.split()
