@@ -137,6 +137,9 @@ def test_an_annotation_of_another_class_is_named(imagenet, tmp_path):
         ValueError, match=r"_0000000[36]\.xml: got no object of n02012849, the class of ILSVRC.* \(record"
     ):
         tfds(imagenet / "tfds", name="made_imagenet", annotations=tmp_path)
+    dataset = tfds(imagenet / "tfds", name="made_imagenet", annotations=tmp_path, on_error="skip")
+    assert sorted(example.path.name[-6:] for example in dataset) == ["1.JPEG", "2.JPEG", "4.JPEG", "5.JPEG"]
+    assert len(dataset.skipped) == 2
 
 
 @pytest.mark.parametrize("present", [True, False])

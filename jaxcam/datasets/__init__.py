@@ -39,7 +39,7 @@ DATASETS: dict[str, Layout] = {
     "tiny_imagenet": Layout(tiny_imagenet, "train", "val", options=("on_error",)),
     "wsol": Layout(wsol, options=("images", "masks")),
     "folder": Layout(folder),
-    "tfds:NAME": Layout(tfds, "train", options=("annotations",)),
+    "tfds:NAME": Layout(tfds, "train", options=("annotations", "on_error")),
     "packed": Layout(packed),
 }
 

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcam.class_names import class_names
+from jaxcam.datasets.damage import collect
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.ilsvrc import read_annotation
 from jaxcam.image_files import read_size
@@ -32,6 +34,7 @@ def tfds(
     name: str,
     split: str | None = None,
     annotations: str | os.PathLike[str] | None = None,
+    on_error: str = "stop",
 ) -> Dataset:
     """List a TFDS set that has the features `image` and `label`, and `bbox` or `objects/bbox` where it has boxes.
 
@@ -46,13 +49,15 @@ def tfds(
             labels.
         annotations: for imagenet2012, whose boxes TFDS does not have: the folder `Annotations/CLS-LOC` of ILSVRC, with
             the XML files of the split.
+        on_error: "stop" at a damaged record, or a missing or malformed XML file, or "skip" the image and list it in the
+            data set's `skipped`.
 
     Returns:
         A Dataset of records. Classes that are WordNet ids are sorted and have ILSVRC's names. No image is decoded.
 
     Raises:
         ValueError: if the set is not prepared, or not as ArrayRecord (with the command that does it), for a set that is
-            no image classification, another split, or a damaged file: which one.
+            no image classification, another split or `on_error`, or a damaged file that is not to be skipped.
 
     >>> import jaxcam.datasets
     >>> jaxcam.datasets.tfds("tensorflow_datasets", name="caltech_birds2011")  # doctest: +SKIP
@@ -64,16 +69,13 @@ def tfds(
     names, ids, labels = _classes(info.features["label"].names)
     if annotations is not None and not (ids and "file_name" in info.features):
         raise ValueError(f"annotations: {name} has no files of ILSVRC's; leave it out")
-    examples = []
-    for record in tqdm(_records(info, split), "listing", unit=" images", disable=None):
-        example = _example(record)
-        if example.label < 0:
-            raise ValueError(f"split: the images of {split!r} have no labels; {name} has {', '.join(info.splits)}")
-        example = replace(example, label=labels[example.label])
-        if annotations is not None:
-            example = replace(example, boxes=_annotated(example.path, ids[example.label], Path(annotations)))
-        examples.append(example)
-    return Dataset(tuple(examples), names, ids, split)
+    folder = None if annotations is None else Path(annotations)
+    records = tqdm(_records(info, split), "listing", unit=" images", disable=None)
+    makers = (partial(_labelled, record, labels, ids, folder) for record in records)
+    examples, skipped = collect(makers, on_error=on_error)
+    if any(example.label < 0 for example in examples):
+        raise ValueError(f"split: the images of {split!r} have no labels; {name} has {', '.join(info.splits)}")
+    return Dataset(examples, names, ids, split, skipped)
 
 
 def _info(root: Path, name: str) -> Any:
@@ -130,7 +132,7 @@ def _classes(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Se
 
 def _default_split(info: Any) -> str:
     for split in TEST:
-        if split in info.splits and _example(_records(info, split)[0]).label >= 0:
+        if split in info.splits and any(_example(record).label >= 0 for record in _records(info, split)[:1]):
             return split
     raise ValueError(f"split: got none of {' and '.join(TEST)} with labels; give one of {', '.join(info.splits)}")
 
@@ -142,6 +144,16 @@ def _records(info: Any, split: str) -> list[Record]:
         raise ValueError(f"split: got {split!r}; give one of {', '.join(info.splits)}, or a part of one") from None
     places = [(shard, position) for shard in shards for position in range(shard.skip, shard.skip + shard.take)]
     return [Record(f"{split} {n}", Path(shard.filename), position) for n, (shard, position) in enumerate(places)]
+
+
+def _labelled(record: Record, labels: Sequence[int], ids: Sequence[str], annotations: Path | None) -> Example:
+    """The example that a record holds, in our order of the classes, with the boxes of its annotation."""
+    example = _example(record)
+    if example.label < 0:
+        return example
+    label = labels[example.label]
+    boxes = example.boxes if annotations is None else _annotated(example.path, ids[label], annotations)
+    return replace(example, label=label, boxes=boxes)
 
 
 def _example(record: Record) -> Example:
