@@ -32,13 +32,15 @@ SMALLEST = (
 SMALLEST_WITHOUT_KERNEL = ("alexnet", "convnext_tiny", "mobilenet_v3_small", "vit_b_32")
 
 
-def params_of(name):
+def params_of(name, **options):
     """A network with random weights, for images of less than half of its own size."""
     card = default_card(name, CLASSES)
     height, width = (length // 2 // 32 * 32 for length in card.image_size)
     card = Card(CLASSES, image_size=(height, width), preprocessing=card.preprocessing)
     # The class token's head takes one number of cells alone.
-    network = make_network(name, len(CLASSES), **({"grid": (height // 32, width // 32)} if name == "vit_b_32" else {}))
+    if name == "vit_b_32":
+        options["grid"] = height // 32, width // 32
+    network = make_network(name, len(CLASSES), **options)
     return Params(jax.device_put(random_variables(network, card)), network, card)
 
 
