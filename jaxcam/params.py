@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -81,11 +82,16 @@ def init(
         card = default_card(network, names) if isinstance(network, str) else Card(names)
     if len(card.classes) != total:
         raise ValueError(f"num_classes: the network has {total}, the card names {len(card.classes)}; make them equal")
-    fresh = jax.jit(module.init, compiler_options={"xla_backend_optimization_level": 0})
     try:
-        return Params(fresh(key, sample_pixels(card)), module, card)
+        return Params(_fresh_variables(module, key, sample_pixels(card)), module, card)
     except (TypeError, ArithmeticError, LookupError, FlaxError) as error:
         raise _no_network(error) from error
+
+
+@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+def _fresh_variables(module, key, pixels):
+    """Compiled once for equal networks; not optimized, since it runs once."""
+    return module.init(key, pixels)
 
 
 def make_network(name: str, num_classes: int, /, **options: Any) -> Classifier:
