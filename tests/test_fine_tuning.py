@@ -76,7 +76,8 @@ def test_a_checkpoint_that_resizes_otherwise_is_refused(saved, tmp_path):
 
 @pytest.mark.parametrize("image_size, expected", [(None, (227, 227)), (160, (160, 160))])
 def test_a_fresh_network_is_fed_as_it_was_designed(image_size, expected):
-    recipe = Recipe(network="alexnet_gap", image_size=image_size)
+    narrow = ("channels=[8,12,10,8,6]", "cam_channels=6")
+    recipe = Recipe(network="alexnet_gap", options=narrow, image_size=image_size)
     assert initial_params(DATA, recipe, None).card == Card(CLASSES, image_size=expected, preprocessing=CAFFE)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,7 @@ RECIPE = Recipe(
     ema=0.8,
     holdout=0.2,
 )
+TWO_EPOCHS = dataclasses.replace(RECIPE, epochs=2.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,10 +91,21 @@ def test_run_leaves_a_checkpoint_that_says_how_it_was_made(trained):
     assert loaded.card.image_size == (24, 24)
 
 
+# Runs in the tests below share their recipes and lengths where they can, so that they share a compiled step.
+@pytest.fixture(scope="module")
+def few(squares):
+    return squares.spread(60)
+
+
+@pytest.fixture(scope="module")
+def whole(few, tmp_path_factory):
+    """A run of two epochs that nothing cuts off."""
+    out = tmp_path_factory.mktemp("whole")
+    return out, train(few, TWO_EPOCHS, out=out)
+
+
 @pytest.mark.parametrize("killed_after", [pytest.param(1, marks=pytest.mark.slow), 8])  # without a kept state, and with
-def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatch, killed_after):
-    few, recipe = squares.spread(60), dataclasses.replace(RECIPE, epochs=2.0)
-    whole = train(few, recipe, out=tmp_path / "whole")
+def test_a_run_cut_off_goes_on_to_the_same_weights(few, whole, tmp_path, monkeypatch, killed_after):
     taken = 0
 
     def cut_off(*arguments):
@@ -104,15 +117,13 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(squares, tmp_path, monkeypatc
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(loop, "run_step", cut_off)
-        train(few, recipe, out=tmp_path / "cut")
-    resumed = train(few, recipe, out=tmp_path / "cut")
-    assert all(np.array_equal(a, b) for a, b in zip(leaves(whole), leaves(resumed), strict=True))
+        train(few, TWO_EPOCHS, out=tmp_path / "cut")
+    resumed = train(few, TWO_EPOCHS, out=tmp_path / "cut")
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(whole[1]), leaves(resumed), strict=True))
 
 
 @pytest.mark.parametrize("gap", [pytest.param("before", marks=pytest.mark.slow), "after"])
-def test_a_run_killed_while_keeping_a_state_loses_nothing(squares, tmp_path, monkeypatch, gap):
-    few, recipe = squares.spread(60), dataclasses.replace(RECIPE, epochs=2.0)
-    whole = train(few, recipe, out=tmp_path / "whole")
+def test_a_run_killed_while_keeping_a_state_loses_nothing(few, whole, tmp_path, monkeypatch, gap):
     real = run_folder.save
 
     def killed(params, folder, *, record, overwrite):
@@ -124,11 +135,11 @@ def test_a_run_killed_while_keeping_a_state_loses_nothing(squares, tmp_path, mon
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run_folder, "save", killed)
-        train(few, recipe, out=tmp_path / "cut")
-    train(few, recipe, out=tmp_path / "cut")
+        train(few, TWO_EPOCHS, out=tmp_path / "cut")
+    train(few, TWO_EPOCHS, out=tmp_path / "cut")
     resumed = load(tmp_path / "cut/checkpoint")
-    assert all(np.array_equal(a, b) for a, b in zip(leaves(whole), leaves(resumed), strict=True))
-    assert log_of(tmp_path / "cut") == log_of(tmp_path / "whole")
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(whole[1]), leaves(resumed), strict=True))
+    assert log_of(tmp_path / "cut") == log_of(whole[0])
 
 
 def test_a_finished_run_started_again_returns_its_weights(squares, trained):
@@ -144,9 +155,14 @@ def test_another_recipe_in_the_same_folder_is_refused(squares, trained):
         train(squares, dataclasses.replace(RECIPE, seed=1), out=trained[0])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(squares, tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(few, tmp_path, monkeypatch):
+    def far_too_large(*arguments):
+        fresh = initial_params(*arguments)
+        return fresh.replace(variables=jax.tree.map(lambda leaf: leaf * jnp.float32(1e30), fresh.variables))
+
+    monkeypatch.setattr(loop, "initial_params", far_too_large)
     with pytest.raises(ValueError, match="loss: not finite by step"):
-        train(squares.spread(60), dataclasses.replace(RECIPE, learning_rate=1e30, warmup_epochs=0.0), out=tmp_path)
+        train(few, TWO_EPOCHS, out=tmp_path)
     assert not (tmp_path / "checkpoint").exists()
 
 
@@ -165,7 +181,7 @@ def one_step(squares, recipe, step=train_step):
     params = jaxcam.init(
         "resnet10", jax.random.key(0), card=initial_params(squares, recipe, None).card, **recipe.network_options()
     )
-    state = start(params, recipe, steps=10, steps_an_epoch=5.0)
+    state = start(params, recipe, steps=60, steps_an_epoch=60.0)  # as long as the run of `trained`
     batch = next(batches(squares, batch_size=8, image_size=(24, 24), shuffle_seed=0))
     state, first = step(state, batch)
     return step(state, batch), first
@@ -210,9 +226,8 @@ def test_first_step_equals_the_same_step_written_plainly(squares, compiled_step)
     crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 0))
     images = augment(crop_key, jnp.asarray(batch.images, jnp.float32) / 255, size=24, area=recipe.crop_area, flip=True)
     mean, std = jnp.array([[[[0.485, 0.456, 0.406]]]]), jnp.array([[[[0.229, 0.224, 0.225]]]])
-    (_, logits), _ = params.network.apply(
-        params.variables, (images - mean) / std, train=True, mutable=["batch_stats"], rngs={"dropout": drop_key}
-    )
+    apply = jax.jit(partial(params.network.apply, train=True, mutable=["batch_stats"]))
+    (_, logits), _ = apply(params.variables, (images - mean) / std, rngs={"dropout": drop_key})
     logs = np.asarray(jax.nn.log_softmax(logits), np.float64)
     targets = np.full((8, 3), 0.1 / 3) + 0.9 * np.eye(3)[batch.labels]
     assert compiled_step[1]["loss"] == pytest.approx(-(targets * logs).sum(1).mean(), rel=1e-4)
