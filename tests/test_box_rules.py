@@ -162,7 +162,7 @@ def test_maps_without_a_box_and_with_inf():
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float64])
 def test_other_floats(dtype):
-    maps = hard_masks(37)
+    maps = hard_masks(9)  # one branch to compile
     found = boxes(maps.astype(dtype))
     assert found.dtype == jnp.float32
     np.testing.assert_array_equal(found, boxes(maps))
@@ -250,7 +250,8 @@ def test_thresholds_share_a_trace(monkeypatch):
 
 
 def test_gradient_is_zero(batch):
-    maps, expected = batch
+    maps = batch[0][..., :9]  # one branch to compile
+    expected = paper_boxes(maps)
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(boxes(x)) + jnp.sum(2 * x))(maps), np.full_like(maps, 2))
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(jax.vmap(boxes)(x)))(maps), np.zeros_like(maps))
     assert jax.grad(lambda share: jnp.sum(boxes(maps, threshold=share)))(0.3) == 0
@@ -293,5 +294,5 @@ def test_rule_may_be_a_function():
         return jnp.array([0, 0, 1, connectivity], jnp.float32) + threshold
 
     np.testing.assert_array_equal(boxes(np.ones((3, 4), np.float32), rule=corner, threshold=1.0), [1, 1, 2, 9])
-    maps = hard_masks(37)
+    maps = hard_masks(9)
     np.testing.assert_array_equal(boxes(maps, rule=BOX_RULES["paper"]), boxes(maps))

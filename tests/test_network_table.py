@@ -1,17 +1,20 @@
 """Every line of `jaxcam.networks.NETWORKS`: its size, its record, its maps."""
 
+import functools
+
 import numpy as np
 import pytest
 
 import jaxcam
 from jaxcam.checkpoints.folders import _network_record
 from jaxcam.cli import main
-from jaxcam.network_table import summarize
+from jaxcam.network_table import summarize as trace_and_summarize
 from jaxcam.networks import NETWORKS
 from jaxcam.params import Params, default_card, make_network
 from tests.families import CLASSES, SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos, slow_unless
 from tests.reference.parameter_counts import PARAMETERS
 
+summarize = functools.cache(trace_and_summarize)  # two tests ask about the same networks
 WITH_KERNEL = [name for name, entry in NETWORKS.items() if hasattr(entry.build(2).head, "kernel")]
 
 
