@@ -89,12 +89,14 @@ def test_many_labels_are_so_many_calls(hidden):
     np.testing.assert_allclose(single, maps[1], rtol=0, atol=1e-5 * maps.max())
 
 
-@pytest.mark.parametrize("way", [jax.jit, jax.vmap], ids=["jit", "vmap"])
-@pytest.mark.parametrize("network", ["hidden", "tiny_params"])
+WAYS = {"jit": jax.jit, "vmap": jax.vmap, "jit of vmap": lambda function: jax.jit(jax.vmap(function))}
+
+
+@pytest.mark.parametrize("network, way", [("hidden", "jit"), ("hidden", "vmap"), ("tiny_params", "jit of vmap")])
 def test_every_way_gives_the_same_maps(request, network, way):
     params = request.getfixturevalue(network)
     expected = jaxcam.saliency(params, PHOTOS, LABELS)
-    run = way(lambda images, labels: jaxcam.saliency(params, images, labels))
+    run = WAYS[way](lambda images, labels: jaxcam.saliency(params, images, labels))
     np.testing.assert_allclose(run(PHOTOS, LABELS), expected, rtol=0, atol=1e-5 * expected.max())
 
 
