@@ -225,9 +225,14 @@ def test_added_convolution_starts_as_in_the_release(name, options, bias):
 def test_alexnet_starts_as_published():
     """Caffe's has biases of 1, which keep units alive at first, but for conv1 and conv3; torchvision's has none."""
     biases = {}
-    for name, narrow in (("alexnet_plus_gap", [4, 6, 6, 4, 6, 4, 6]), ("alexnet_torchvision", [4, 6, 6, 4, 6])):
-        network = make_network(name, 6, channels=narrow)
-        assert network == make_network(name, 6, channels=tuple(narrow))  # a record has lists
+    for name, narrow in {
+        "alexnet_plus_gap": {"channels": [4, 6, 6, 4, 6, 4, 6]},
+        "alexnet_torchvision": {"channels": [4, 6, 6, 4, 6], "width": 8},
+    }.items():
+        network = make_network(name, 6, **narrow)
+        assert network == make_network(
+            name, 6, **{**narrow, "channels": tuple(narrow["channels"])}
+        )  # a record has lists
         variables = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
         biases[name] = [float(conv["bias"].mean()) for _, conv in sorted(variables["params"]["backbone"].items())]
     assert biases == {"alexnet_plus_gap": [0, 1, 0, 1, 1, 1, 1], "alexnet_torchvision": [0, 0, 0, 0, 0]}

@@ -243,7 +243,7 @@ def test_a_broken_run_keeps_what_is_finished(explain, monkeypatch, error, code):
 def test_nothing_half_written(explain, monkeypatch):
     monkeypatch.setattr(Image.Image, "save", lambda image, file, *args, **kwargs: file.write(b"half") / 0)
     with pytest.raises(ZeroDivisionError):
-        explain("--top", "1")
+        explain()
     assert files("out") == []
 
 
