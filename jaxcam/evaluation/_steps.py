@@ -192,8 +192,10 @@ def _boxes(maps: Array, threshold: Array, sizes: Array | None, protocol: Protoco
     if sizes is None:
         return boxes(maps, rule="release")
 
-    def cropped(maps: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        return np.stack([boxes_on_host(np.asarray(m)[:, :h, :w]) for m, (h, w) in zip(maps, sizes, strict=True)])
+    def cropped(maps: type_of_array, sizes: type_of_array) -> np.ndarray:
+        # A callback is given JAX arrays, and must not slice them on the device that waits for it.
+        rows = zip(np.asarray(maps), np.asarray(sizes), strict=True)
+        return np.stack([boxes_on_host(of_image[:, :h, :w]) for of_image, (h, w) in rows])
 
     shape = jax.ShapeDtypeStruct((*maps.shape[:2], 2, 4), jnp.float32)
     return jax.pure_callback(cropped, shape, maps, sizes, vmap_method="sequential")
