@@ -73,11 +73,11 @@ def evaluate(
     split = find_layout(dataset).test if split is None else split
     examples, params = read_dataset(dataset, data_dir, split, **given), load(checkpoint)
     examples = _checked(params, examples if limit is None else examples.spread(limit), on_error)
-    name, how = f"{dataset} {split}" if split else dataset, {"protocol": protocol, "batch_size": batch_size}
+    names = {"dataset": f"{dataset} {split}" if split else dataset, "checkpoint": checkpoint, "on_error": on_error}
+    how = {"protocol": protocol, "batch_size": batch_size}
     if choose_threshold:
-        return _keep_threshold(params, examples, out, dataset=name, checkpoint=checkpoint, how=how)
-    how |= {"threshold": threshold}
-    return _report(params, examples, out, gallery, dataset=name, checkpoint=checkpoint, on_error=on_error, how=how)
+        return _keep_threshold(params, examples, out, **names, how=how)
+    return _report(params, examples, out, gallery, **names, how={**how, "threshold": threshold})
 
 
 def _report(params, examples, out, gallery, *, dataset, checkpoint, on_error, how):
@@ -99,12 +99,12 @@ def _report(params, examples, out, gallery, *, dataset, checkpoint, on_error, ho
     return 0
 
 
-def _keep_threshold(params, examples, out, *, dataset, checkpoint, how):
+def _keep_threshold(params, examples, out, *, dataset, checkpoint, on_error, how):
     """Measure all thresholds, and write the best one into the checkpoint's card."""
     from jaxcam.evaluation import choose_threshold, write_threshold
     from jaxcam.report.table import save_table
 
-    curve = choose_threshold(params, examples, **how)
+    curve = choose_threshold(params, examples, on_error=on_error, **how)
     write_threshold(checkpoint, params.card, curve, dataset=dataset, rule=how["protocol"].rule)
     save_table(curve, out, name="thresholds")
     print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
@@ -112,7 +112,7 @@ def _keep_threshold(params, examples, out, *, dataset, checkpoint, how):
 
 
 def _checked(params, examples, on_error):
-    """Before the long work: the classes, and one look at every file. What cannot be read is left out, or an error."""
+    """Before the long work: the classes, and one look at every file. What cannot be read is an error, or a warning."""
     from jaxcam.datasets import inspect
     from jaxcam.evaluation import check_classes
 
@@ -122,4 +122,4 @@ def _checked(params, examples, on_error):
         raise ValueError(f"{findings}; --on-error skip leaves out what cannot be read")
     if findings:
         print(f"warning: {findings}", file=sys.stderr)
-    return examples.without(findings.unreadable)
+    return examples

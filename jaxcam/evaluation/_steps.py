@@ -74,19 +74,28 @@ def on_devices(step: Callable[..., Any], **static: Any) -> Callable[..., Any]:
     return _compiled(step, tuple(static.items()), tuple(jax.local_devices()))
 
 
+def shardings() -> tuple[NamedSharding, NamedSharding]:
+    """Of what each of this host's devices has whole, and of the rows that they share."""
+    return _shardings(tuple(jax.local_devices()))
+
+
 @lru_cache(maxsize=64)
 def _compiled(step, static, devices):
-    mesh = Mesh(np.array(devices), ("data",))
-    whole, split = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+    whole, split = _shardings(devices)
     # No device needs another's rows, so there is nothing for the types of varying axes to check.
     run = jax.shard_map(
         partial(step, **dict(static)),
-        mesh=mesh,
-        in_specs=(P(), P("data"), P()),
-        out_specs=P("data"),
+        mesh=whole.mesh,
+        in_specs=(whole.spec, split.spec, whole.spec),
+        out_specs=split.spec,
         check_vma=False,
     )
     return jax.jit(run, in_shardings=(whole, split, whole), out_shardings=split)
+
+
+def _shardings(devices: tuple[jax.Device, ...]) -> tuple[NamedSharding, NamedSharding]:
+    mesh = Mesh(np.array(devices), ("data",))
+    return NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
 
 def look(params: Params, rows: Rows, threshold: Array, *, protocol: Protocol, localize: bool) -> Seen:

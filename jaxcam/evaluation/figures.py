@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from jaxcam.batches import Batch
 from jaxcam.checkpoints.hashes import leaf_hashes
-from jaxcam.datasets import Dataset
+from jaxcam.datasets import Dataset, Example
 from jaxcam.evaluation._steps import Seen, look
 from jaxcam.evaluation.inputs import check_classes, check_network, threshold_of
 from jaxcam.evaluation.journal import Journal, of_all_hosts
@@ -48,7 +48,8 @@ def evaluate(
     frame, whatever the rule.
 
     The images of a batch are shared among this host's devices, those of the data set among the hosts of
-    `jax.distributed`; every host returns the whole report. The figures depend on neither, nor on the batch size.
+    `jax.distributed`; every host returns the whole report. The figures depend on neither, nor on the batch size, but
+    for float32's rounding.
 
     Args:
         params: a network's; its card names the data set's classes.
@@ -96,14 +97,17 @@ def evaluate(
     kept = Journal(journal, {**settings, "params": params_hash(params), "dataset": dataset_hash(dataset)})
     options: dict[str, Any] = {"localize": localize, "batch_size": batch_size, "on_error": on_error}
     lines = of_all_hosts(_lines(params, dataset, cut, kept, protocol=protocol, progress=progress, **options))
-    seen = [line for line in lines if "skipped" not in line]
+    # What the data set's reader left out has no place in its order.
+    lines += [{"skipped": reason} for reason in dataset.skipped]
+    seen, left_out = [line for line in lines if "skipped" not in line], [line for line in lines if "skipped" in line]
     if not seen:
-        raise ValueError(f"dataset: none of its {len(dataset)} images could be read; the first: {lines[0]['skipped']}")
+        first = f"; the first: {left_out[0]['skipped']}" if left_out else ""
+        raise ValueError(f"dataset: none of {len(left_out)} images could be read{first}")
     return Report(
         **summarize(seen, dataset),
         **settings,
         num_classes=len(params.card.classes),
-        skipped=(*dataset.skipped, *(line["skipped"] for line in lines if "skipped" in line)),
+        skipped=tuple(line["skipped"] for line in left_out),
         predictions=tuple(lines),
     )
 
@@ -114,8 +118,12 @@ def params_hash(params: Params) -> str:
 
 
 def dataset_hash(dataset: Dataset) -> str:
-    """SHA-256 over the images' names, labels and boxes, in order."""
-    return _sha256([(example.path.name, example.label, example.boxes) for example in dataset])
+    """SHA-256 over the images' names, labels, boxes and names of masks, in order."""
+
+    def masks(example: Example) -> list[str]:
+        return [mask.name for mask in (*example.masks, *([example.ignored] if example.ignored else []))]
+
+    return _sha256([(example.path.name, example.label, example.boxes, masks(example)) for example in dataset])
 
 
 def _sha256(values: Any) -> str:
@@ -129,27 +137,31 @@ def _lines(
     journal: Journal,
     *,
     protocol: Protocol,
+    on_error: str,
     progress: bool,
     **options: Any,
 ) -> list[Line]:
     """The lines of this host's images, those of the journal first."""
-    mine = range(jax.process_index(), len(dataset), jax.process_count())
-    lines = [journal.done[index] for index in mine if index in journal.done]
-    left = np.array([index for index in mine if index not in journal.done], np.int32)
+    lines, left = _done_and_left(journal, len(dataset), on_error)
     if len(left) == 0:
         return lines
     part = replace(dataset, examples=tuple(dataset[index] for index in left.tolist()))
     grid, values = protocol.grid(params.card.image_size), np.array(0 if cut is None else cut, np.float32)
-    passed = steps(params, part, look, values, protocol=protocol, index=left, **options)
+    passed = steps(params, part, look, values, protocol=protocol, index=left, on_error=on_error, **options)
 
     def line(batch: Batch, seen: Seen, row: int) -> Line:
         index, example = int(left[batch.index[row]]), part[int(batch.index[row])]
         if not batch.mask[row]:
             return skipped(index, example)
         found = jax.tree.map(lambda array: array[row], seen)
-        return outcome(index, example, batch.sizes[row], found, protocol=protocol, grid=grid)
+        try:
+            return outcome(index, example, batch.sizes[row], found, protocol=protocol, grid=grid)
+        except ValueError:  # one of its masks cannot be read
+            if on_error == "stop":
+                raise
+            return skipped(index, example)
 
-    bar = tqdm(total=len(mine), initial=len(lines), unit=" images", disable=not progress)
+    bar = tqdm(total=len(lines) + len(left), initial=len(lines), unit=" images", disable=not progress)
     with bar, ThreadPoolExecutor(THREADS) as pool:
         for batch, seen in passed:
             fresh = list(pool.map(partial(line, batch, seen), np.flatnonzero(batch.index >= 0).tolist()))
@@ -158,6 +170,15 @@ def _lines(
             bar.set_postfix(_so_far(lines), refresh=False)
             bar.update(len(fresh))
     return lines
+
+
+def _done_and_left(journal: Journal, images: int, on_error: str) -> tuple[list[Line], np.ndarray]:
+    """This host's lines in the journal, and the indices of its other images."""
+    mine = range(jax.process_index(), images, jax.process_count())
+    # An image that was skipped once is read again where none is to be skipped.
+    done = {index: line for index, line in journal.done.items() if on_error == "skip" or "skipped" not in line}
+    lines = [done[index] for index in mine if index in done]
+    return lines, np.array([index for index in mine if index not in done], np.int32)
 
 
 def _so_far(lines: Sequence[Line]) -> dict[str, str]:

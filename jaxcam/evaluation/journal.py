@@ -79,7 +79,7 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[int, Line]:
     whole = text[: text.rfind(b"\n") + 1]
     try:
         first, *lines = map(json.loads, whole.splitlines())
-        theirs, done = first["settings"], {line["index"]: line for line in lines}
+        theirs, done = dict(first["settings"]), {line["index"]: line for line in lines}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete it to start the evaluation anew") from error
     different = [name for name in {**theirs, **settings} if theirs.get(name) != settings.get(name)]

@@ -60,9 +60,11 @@ def outcome(index: int, example: Example, size: np.ndarray, seen: Seen, *, proto
 
 
 def skipped(index: int, example: Example) -> Line:
-    """The line of an image that could not be read: why not, which reading it again tells."""
+    """The line of an image that, or a mask of which, could not be read: why not, which reading it again tells."""
     try:
         read_image(example.path)
+        if example.masks:
+            truth_mask(example)
     except ValueError as error:
         return {"index": index, **_named(example), "skipped": str(error)}
     raise ValueError(f"{example.path}: could not be read a moment ago, and now it can; start again")

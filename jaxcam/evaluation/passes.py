@@ -10,7 +10,7 @@ from jaxtyping import Float, Integer
 from jaxcam.arrays import type_of_array
 from jaxcam.batches import Batch, batches
 from jaxcam.datasets import Dataset
-from jaxcam.evaluation._steps import Frames, Rows, map_shape, on_devices
+from jaxcam.evaluation._steps import Frames, Rows, map_shape, on_devices, shardings
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.geometry import resize_matrix
 from jaxcam.params import Params
@@ -45,7 +45,8 @@ def steps(
     """
     size = params.card.image_size
     devices = jax.local_device_count()
-    run = on_devices(step, protocol=protocol, **static)
+    run, (whole, split) = on_devices(step, protocol=protocol, **static), shardings()
+    params, values = jax.device_put((params, values), whole)
     shape = map_shape(params, protocol) if protocol.grid(size) is None else None
     rows = batches(
         dataset,
@@ -58,7 +59,8 @@ def steps(
     for batch in rows:
         places = batch.index if index is None else np.where(batch.index < 0, -1, index[batch.index]).astype(np.int32)
         frames = None if shape is None else _frames(batch.sizes, shape, protocol)
-        given = Rows(batch.images, batch.labels, places, frames)
+        # Placed by hand: one host of several may not leave rows that are its own to jit.
+        given = jax.device_put(Rows(batch.images, batch.labels, places, frames), split)
         # The device works on this batch while the host reads what it found in the one before.
         running = batch, run(params, given, values)
         if waiting is not None:

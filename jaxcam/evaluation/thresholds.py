@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -30,6 +31,7 @@ def choose_threshold(
     protocol: Protocol = Protocol(),
     batch_size: int = 64,
     limit: int | None = None,
+    on_error: str = "stop",
     progress: bool = True,
 ) -> Thresholds:
     """GT-known of training images at every threshold, each map computed once; the best is meant for the card.
@@ -42,6 +44,7 @@ def choose_threshold(
         protocol: as for `evaluate`, with another rule than release.
         batch_size: images a step.
         limit: use only so many images, evenly spaced over the data set and so over its classes.
+        on_error: "stop" at an unreadable image, or "skip" it.
         progress: show images a second, time left and the best so far on stderr.
 
     Returns:
@@ -70,7 +73,8 @@ def choose_threshold(
     check_network(params, protocol, localize=True)
     right, boxed = np.zeros(len(values), np.int64), 0
     grid = protocol.grid(params.card.image_size)
-    passed = steps(params, dataset, sweep, np.array(values, np.float32), protocol=protocol, batch_size=batch_size)
+    how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "on_error": on_error}
+    passed = steps(params, dataset, sweep, np.array(values, np.float32), **how)
     with tqdm(total=len(dataset), unit=" images", disable=not progress) as bar:
         for batch, found in passed:
             rows = np.flatnonzero(batch.mask)
@@ -79,6 +83,8 @@ def choose_threshold(
             boxed += int(mask.any(axis=1).sum())
             bar.set_postfix({"best gt_known": f"{100 * right.max() / max(boxed, 1):.1f}"}, refresh=False)
             bar.update(len(rows))
+    if not boxed:
+        raise ValueError("dataset: none of its images with boxes could be read")
     return Thresholds(values=values, gt_known=tuple((100 * right / boxed).tolist()), images=boxed)
 
 
