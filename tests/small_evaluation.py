@@ -44,7 +44,7 @@ def write_images(home):
     """11 images, wide and high, with one to three boxes of whole pixels each, but the fourth, which has none."""
     rng, examples = np.random.default_rng(59), []
     for index, label in enumerate(LABELS):
-        width, height = size = [(60, 44), (38, 66)][index % 2]
+        width, height = size = [(60, 36), (38, 66)][index % 2]
         pixels = rng.integers(0, 256, (height // 9, width // 9, 3), np.uint8)
         path = home / f"{index}.png"
         Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path)
