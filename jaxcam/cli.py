@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process by default.
 
     Returns:
-        The exit code: 0; 1 where some files could not be read; 2 for a mistake of the user's; 130 for Ctrl-C.
+        The exit code: 0; 1 where some photos could not be read; 2 for a mistake of the user's; 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     # A recipe's values are the defaults that `train` shows, so its data set is looked up before parsing.

@@ -41,7 +41,8 @@ def evaluate(
         dataset: the layout of the data.
         data_dir: the data set's folder, as it is distributed.
         checkpoint: a bundled name, or a folder (with a separator: ./mine); tiny_imagenet by default.
-        split: part of the data set: by default val, cub's test, and for wsol and folder what lies in DATA_DIR itself.
+        split: part of the data set: by default val; test for cub; for tfds:NAME test, or else validation; for wsol,
+            folder and packed what lies in DATA_DIR itself.
         images: with wsol: the folder that the lists' paths start from; DATA_DIR by default.
         masks: with wsol: the folder that the masks' paths start from; that of the images by default.
         blacklist: with ilsvrc: the development kit's list of validation images whose boxes are not to be scored.
@@ -52,10 +53,11 @@ def evaluate(
         method: of the maps: class activation, or the gradient at each pixel (the paper's Backprop).
         views: maps of the squashed image, or merged from ten crops.
         image_size: height and width that images are squashed to; the checkpoint's own by default.
-        box_grid: threshold maps at the network's image size and scale the boxes, or at each image's own size.
+        box_grid: threshold maps at the size of the squashed image (the rule wsol at 224 x 224) and scale the boxes, or
+            at each image's own size.
         choose_threshold: with --split train: measure every threshold on these images instead, and write the best one
             into the checkpoint.
-        on_error: at a missing or damaged file, stop, or skip it and say how many there were.
+        on_error: at a missing or damaged file, stop, or skip it and say how many there were, which is no failure.
         limit: use only so many images, evenly spaced over the data set.
         batch_size: images a step, shared among the devices.
         gallery: how many images the page shows.

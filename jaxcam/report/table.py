@@ -188,10 +188,11 @@ class Report:
         if self.num_classes < 5:
             notes.append(f"Top-5 counts all {self.num_classes} classes.")
         for name, values in self.best_thresholds.items():
-            chosen = ", ".join(f"{value:g}" for value in values)
-            notes.append(f"{NAMES[name].split()[-1]} is at the best threshold on these very images, {chosen}.")
-        share = self.baselines.centred_share
-        notes.append(f"The centred box has {share:.2f} of the image's sides, the best share on these very images.")
+            chosen = f"threshold{'s' * (len(values) > 1)} {', '.join(f'{value:g}' for value in values)}"
+            notes.append(f"{NAMES[name].split()[-1]} is at the {chosen}, the best on these very images.")
+        if self.baselines.centred_box:
+            share = self.baselines.centred_share
+            notes.append(f"The centred box has {share:.2f} of the image's sides, the best share on these very images.")
         if nothing:
             notes.append(f"Class maps with nothing above zero, whose box is the whole image: {nothing}.")
         if boxed < images:
