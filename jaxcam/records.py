@@ -55,8 +55,20 @@ class Record:
 def parse_example(data: bytes) -> Any:
     """The features of a serialized `tf.train.Example` by their names.
 
+    Args:
+        data: a record of a set that TFDS has prepared.
+
+    Returns:
+        A mapping from names to protocol buffers, of which `bytes_list`, `float_list` or `int64_list` has the `value`s.
+
     Raises:
         OSError: if it is none.
+
+    >>> from tensorflow_datasets.proto import tf_example_pb2
+    >>> example = tf_example_pb2.Example()
+    >>> example.features.feature["label"].int64_list.value.append(7)
+    >>> list(parse_example(example.SerializeToString())["label"].int64_list.value)
+    [7]
     """
     from tensorflow_datasets.proto import tf_example_pb2
 

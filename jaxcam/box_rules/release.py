@@ -102,7 +102,18 @@ def five_box_guesses(
 
 
 def boxes_on_host(maps: type_of_array, *, inclusive_corners: bool = False) -> Float[np.ndarray, "... 2 4"]:
-    """The same of maps on the host, without JAX."""
+    """The boxes of `release_boxes`, for maps on the host and without JAX.
+
+    Args:
+        maps: floating-point (..., h, w), raw, of 6 pixels or more a side.
+        inclusive_corners: as for `release_boxes`.
+
+    Returns:
+        float32 (..., 2, 4) half-open boxes (x0, y0, x1, y1) in the maps' pixels, the loose one first.
+
+    >>> boxes_on_host(np.pad(np.ones((10, 20), np.float32), 8)).tolist()
+    [[8.0, 8.0, 28.0, 18.0], [8.0, 8.0, 28.0, 18.0]]
+    """
     values = np.asarray(maps).astype(np.float32)
     found = np.empty((*values.shape[:-2], 2, 4), np.float32)
     for place in np.ndindex(values.shape[:-2]):
@@ -139,7 +150,19 @@ def _core(mask: np.ndarray) -> np.ndarray:
 
 
 def contour_rectangles(mask: np.ndarray) -> list[Rectangle]:
-    """Bounding rectangles of a mask's contours, outer ones and holes, in the order of OpenCV's `RETR_CCOMP`."""
+    """Bounding rectangles of a mask's contours, outer ones and holes, in the order of OpenCV's `RETR_CCOMP`.
+
+    Args:
+        mask: bool (h, w); its components are 8-connected, its holes 4-connected.
+
+    Returns:
+        (x, y, width, height) of each contour, in pixels. A hole's is that of the mask's pixels around it.
+
+    >>> ring = np.pad(np.ones((5, 7), bool), 2)
+    >>> ring[4, 4:7] = False
+    >>> contour_rectangles(ring)
+    [(2, 2, 7, 5), (3, 3, 5, 3)]
+    """
     from scipy import ndimage
 
     components, _ = ndimage.label(mask, np.ones((3, 3)))

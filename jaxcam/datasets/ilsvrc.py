@@ -69,10 +69,25 @@ def ilsvrc(
 
 
 def read_annotation(path: Path) -> list[tuple[str, tuple[float, float, float, float]]]:
-    """The objects of an XML file: WordNet id and half-open box of each.
+    """The objects of an XML file.
+
+    Args:
+        path: a file of CLS-LOC's annotations, with corners that are 0-based and inclusive.
+
+    Returns:
+        WordNet id and half-open box (x0, y0, x1, y1) in pixels of each object, in the file's order.
 
     Raises:
-        ValueError: names the file, and says what is wrong with it.
+        ValueError: for a file that is missing, is no XML, or has a box that is none: which one, and what is wrong.
+
+    >>> import tempfile
+    >>> corners = "<xmin>5</xmin><ymin>0</ymin><xmax>9</xmax><ymax>3</ymax>"
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     path = Path(home, "ILSVRC2012_val_00000001.xml")
+    ...     text = f"<a><object><name>n02012849</name><bndbox>{corners}</bndbox></object></a>"
+    ...     _ = path.write_text(text)
+    ...     read_annotation(path)
+    [('n02012849', (5.0, 0.0, 10.0, 4.0))]
     """
     try:
         tree = ET.parse(path).getroot()

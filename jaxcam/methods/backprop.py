@@ -75,10 +75,23 @@ def saliency(
 def forward_with_saliency(
     params: Params, pixels: Pixels
 ) -> tuple[Float[Array, "b c"], Callable[[Int[Array, "b n"]], Float[Array, "b n *space"]]]:
-    """The logits (b, c) of a preprocessed batch, and a function from labels (b, n) to saliency maps (b, n, h, w).
+    """The logits of a preprocessed batch, and a function from labels to saliency maps.
 
     One forward pass serves both, so that labels may be chosen by the logits. The maps are those of `saliency`, at
     the batch's resolution.
+
+    Args:
+        params: any network's.
+        pixels: (b, h, w, channels) by `jaxcam.forward.preprocess`.
+
+    Returns:
+        Logits (b, c), and a function from labels (b, n) to maps (b, n, h, w) from 0 up; NaN for a label out of range.
+
+    >>> import jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
+    >>> logits, maps_of = forward_with_saliency(params, jnp.zeros((2, 32, 24, 3)))
+    >>> logits.shape, maps_of(logits.argsort(axis=1)[:, -3:]).shape
+    ((2, 5), (2, 3, 32, 24))
     """
     logits, pull_back = jax.vjp(lambda pixels: forward_pixels(params, pixels)[1], pixels)
     how = params.card.preprocessing

@@ -96,12 +96,27 @@ def ten_crop_cam(
 def ten_crop_forward(
     params: Params, images: Images, *, canvas: tuple[int, ...] = CANVAS
 ) -> tuple[Float[Array, "b 10 y x k"], Float[Array, "b c"]]:
-    """Features (b, 10, y, x, k) of the crops of a checked batch, and its class probabilities averaged over them (b, c).
+    """The features of ten crops of each image, and the class probabilities averaged over them.
 
-    The first five crops are those of the corners and the middle, the others their mirror images.
+    p_c = mean over crops of softmax(logits of the crop)_c.
+
+    Args:
+        params: a network's.
+        images: (b, h, w, channels), as `jaxcam.forward.check_images` lets them pass.
+        canvas: (height, width) that the images are squashed to, at least the card's size.
+
+    Returns:
+        Features (b, 10, y, x, k) and float32 probabilities (b, c). The first five crops are those of the corners and
+        the middle, the others their mirror images.
 
     Raises:
         ValueError: for a canvas that is smaller than the card's size.
+
+    >>> import jax, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
+    >>> features, probabilities = ten_crop_forward(params, jnp.zeros((2, 64, 48, 3)))
+    >>> features.shape[:2], probabilities.shape
+    ((2, 10), (2, 5))
     """
     crop = params.card.image_size
     corners = _corners(canvas, crop)
@@ -131,6 +146,18 @@ def ten_crop_maps(
         crop: (height, width) of the crops.
         size: (height, width) of the maps.
         canvas: (height, width) that the images were squashed to.
+
+    Returns:
+        float32 maps, each divided by its maximum; 0 where it has nothing above zero, NaN for a label that is out of
+        range and could not be checked.
+
+    Raises:
+        ValueError: for labels out of range or of another shape, or crops larger than the canvas.
+
+    >>> cells = jnp.zeros((1, 10, 2, 2, 1)).at[0, 4].set(1.0)  # only the crop of the middle shows anything
+    >>> maps = ten_crop_maps(cells, jnp.ones((1, 1)), jnp.array([0]), crop=(4, 4), size=(8, 8), canvas=(8, 8))
+    >>> maps[0, :, 4]
+    Array([0., 0., 1., 1., 1., 1., 0., 0.], dtype=float32)
     """
     batch = features.shape[0]
     labels = check_labels(labels, batch=batch, single=False, num_classes=kernel.shape[1])

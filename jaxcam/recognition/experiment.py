@@ -8,15 +8,15 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from jaxcam.datasets import Dataset
+from jaxcam.evaluation.inputs import check_threshold
 from jaxcam.geometry import iou
-from jaxcam.metrics import share_interval
 from jaxcam.params import Params
 from jaxcam.recognition.pooled import cam_boxes, pooled_features
 from jaxcam.recognition.svm import LinearSvm, fit_svm
-from jaxcam.report.table import Figure
+from jaxcam.report.table import Figure, share_of
 
 
 class Recognition(NamedTuple):
@@ -69,9 +69,7 @@ def recognize(
     >>> recognize(jaxcam.load("checkpoints/googlenet_gap"), train, test).figures["cam_crop"].value  # doctest: +SKIP
     """
     _check_pair(train, test)
-    threshold = params.card.threshold if threshold is None else threshold
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold: got {threshold}; give a share of the map's maximum, above 0 and at most 1")
+    threshold = check_threshold(params.card.threshold if threshold is None else threshold)
     parts, truth = (train, test), (_true_boxes(train), _true_boxes(test))
     labels = [np.array([example.label for example in part]) for part in parts]
     figures: dict[str, Figure] = {}
@@ -85,7 +83,8 @@ def recognize(
         ]
         svm = fit_svm(features[0], labels[0])
         columns = [svm.columns(each) for each in features]
-        figures[name], penalties[name] = _share(svm.classes[columns[1]] == labels[1]), svm.penalty
+        right = svm.classes[columns[1]] == labels[1]
+        figures[name], penalties[name] = share_of(right.sum(), len(right)), svm.penalty
         return svm, columns
 
     svm, columns = measure("full_image", (None, None))
@@ -93,13 +92,8 @@ def recognize(
     found = [find(part, svm.kernel, chosen) for part, chosen in zip(parts, columns, strict=True)]
     measure("cam_crop", found)
     measure("ground_truth_crop", truth)
-    figures["localized"] = _share(np.asarray(iou(found[1], truth[1])) >= 0.5)
+    figures["localized"] = share_of(np.sum(iou(found[1], truth[1]) >= 0.5), len(test))
     return Recognition(figures, penalties)
-
-
-def _share(right: Bool[np.ndarray, " n"]) -> Figure:
-    count, images = int(right.sum()), len(right)
-    return Figure(100 * count / images, *share_interval(count, images), images)
 
 
 def _true_boxes(dataset: Dataset) -> Float[np.ndarray, "n 4"]:

@@ -5,9 +5,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
-from jaxcam.batches import batches, check_squash
+from jaxcam.batches import batches
 from jaxcam.box_rules import boxes
 from jaxcam.datasets import Dataset
+from jaxcam.evaluation.inputs import check_network
+from jaxcam.evaluation.passes import in_file
+from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import forward
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.params import Params
@@ -30,6 +33,24 @@ def pooled_features(
             `jaxcam.batches.batches`.
         batch_size: images a step.
         progress: show it on stderr.
+
+    Returns:
+        float32 (n, k), a row an image, in the data set's order.
+
+    Raises:
+        ValueError: for a network that takes no photos or has no cells, another number of crops, or an unreadable image.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import jaxcam
+    >>> from jaxcam.datasets import Example
+    >>> from PIL import Image
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=2, width=8, stem="small")
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     Image.new("RGB", (50, 40)).save(f"{home}/cat.png")
+    ...     photos = Dataset((Example(Path(home, "cat.png"), 0),), ("cat", "dog"))
+    ...     pooled_features(params, photos, batch_size=1, progress=False).shape
+    (1, 64)
     """
     rows = _batches(params, dataset, batch_size, progress, "features", crops)
     return np.concatenate([np.asarray(_pool(params, batch.images))[batch.mask] for batch in rows])
@@ -60,22 +81,17 @@ def cam_boxes(
         Half-open (x0, y0, x1, y1) in pixels of the files; the whole image where its map has nothing above zero.
     """
     kernel, found = kernel.astype(np.float32), []
-    height, width = params.card.image_size
     for batch in _batches(params, dataset, batch_size, progress, "boxes", None):
         maps = _maps(params, batch.images, kernel, columns[batch.index])
-        scale = np.tile(batch.sizes[:, ::-1] / np.array([width, height]), 2).astype(np.float32)
-        found.append((np.asarray(boxes(maps, threshold=threshold)) * scale)[batch.mask])
+        on_grid = np.asarray(boxes(maps, threshold=threshold))
+        found.append(in_file(on_grid, batch.sizes, params.card.image_size)[batch.mask])
     return np.concatenate(found)
 
 
 def _batches(params, dataset, batch_size, progress, task, crops):
     """An ordered pass over the images, as the network expects them."""
+    check_network(params, Protocol(), localize=False)
     card = params.card
-    if len(card.image_size) != 2 or card.channels != 3:
-        raise ValueError(
-            f"params: got a network for {card.channels} channels of size {card.image_size}; photos have 3 of (h, w)"
-        )
-    check_squash(card)
     how = card.preprocessing.interpolation
     rows = batches(dataset, batch_size=batch_size, image_size=card.image_size, interpolation=how, crops=crops)
     with tqdm(total=len(dataset), desc=task, unit=" images", disable=not progress) as bar:
