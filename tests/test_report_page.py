@@ -121,6 +121,17 @@ def test_curves_are_drawn_as_they_are_and_their_best_is_named(full_page):
     assert [text for text in full_page.text("text") if " at " in text] == ["50.0 at 0.3", "25.0 at 0.5"]
 
 
+def test_values_of_close_curves_cover_neither_each_other_nor_a_dot(tmp_path):
+    best = ((0.3, 63.0), (0.302, 63.5), (0.31, 64.0), (0.28, 60.0))
+    page = saved(tmp_path, curves={str(number): Curve((at,), (percent,)) for number, (at, percent) in enumerate(best)})
+    dots = [float(dot["cy"][:-1]) for dot in page.find("circle")]
+    labels = [seen for name, seen in page.elements if name == "text" and not {"dx", "dy"} & set(seen)]
+    feet = sorted(float(label["y"][:-1]) for label in labels)
+    assert len(feet) == len(best)
+    assert np.diff(feet).min() >= 6.999
+    assert not [dot for dot in dots for foot in feet if foot - 7 < dot < foot + 2]
+
+
 def test_cards_say_what_was_guessed(full_page):
     assert [card["data-outcome"] for card in full_page.find("li", "card")] == [each.verdict for each in SAMPLES]
     assert full_page.text("p", "guess")[:2] == ["cat 62%", "dog 62%"]

@@ -1,12 +1,14 @@
 """Curves of accuracy over thresholds, drawn as SVG in text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from math import ceil
 from typing import NamedTuple
 
 COLOURS = 6  # that page.css gives to curves; a seventh has the first one's again
 NEAR_X, NEAR_Y = 30, 7  # in percent of the chart: labels nearer to each other than that would overlap
+# Where a label's letters stand, in percent of the chart from its dot: above or below it, or else further away.
+PLACES = (-4, 8, -11, 15, -18, 22, 29, 36)
 
 
 class Curve(NamedTuple):
@@ -51,7 +53,7 @@ def draw_curves(curves: Mapping[str, Curve]) -> str:
         f'<svg viewBox="0 0 1 {top}" preserveAspectRatio="none">'
         f'<g transform="matrix(1 0 0 -1 0 {top})">{lines}</g></svg>\n'
         f'<line class="cursor" y2="100%" visibility="hidden"/>{_marks(curves, top)}</svg>\n'
-        '<p class="axis">threshold, as a share of the map\'s maximum</p></div>\n'
+        '<p class="axis">threshold, as a share of the map\'s range (WSOL benchmark)</p></div>\n'
         f'<ul class="legend">{legend}</ul>'
     )
 
@@ -90,16 +92,14 @@ def _axes(top: int) -> str:
 
 
 def _marks(curves: Mapping[str, Curve], top: int) -> str:
-    """A dot on the best point of each curve with its values above, moved down where they would cover another's."""
+    """A dot on the best point of each curve with its values above, or elsewhere if they would cover another's."""
     marks: list[str] = []
+    dots = {name: (100 * curve.best[0], 100 - 100 * curve.best[1] / top) for name, curve in curves.items()}
     placed: list[tuple[float, float]] = []
     for number, (name, curve) in sorted(enumerate(curves.items()), key=lambda item: -item[1][1].best[1]):
-        threshold, percent = curve.best
-        x, y = 100 * threshold, 100 - 100 * percent / top
-        height = y - 4
-        for other_x, other_y in placed:
-            if abs(x - other_x) < NEAR_X and abs(height - other_y) < NEAR_Y:
-                height = other_y + NEAR_Y
+        (threshold, percent), (x, y) = curve.best, dots[name]
+        free = (y + place for place in PLACES if _is_free(x, y + place, placed, dots.values()))
+        height = next(free, y + PLACES[0])
         placed.append((x, height))
         anchor = "start" if x < 12 else "end" if x > 88 else "middle"
         marks.append(
@@ -108,3 +108,12 @@ def _marks(curves: Mapping[str, Curve], top: int) -> str:
             f"<title>{escape(name)}: {_best(curve)}</title></g>"
         )
     return "".join(marks)
+
+
+def _is_free(
+    x: float, height: float, placed: Iterable[tuple[float, float]], dots: Iterable[tuple[float, float]]
+) -> bool:
+    """Whether a label whose letters stand at that height lies within the chart, and covers no other and no dot."""
+    on_label = any(abs(x - near_x) < NEAR_X and abs(height - near_y) < NEAR_Y for near_x, near_y in placed)
+    on_dot = any(2 * abs(x - near_x) < NEAR_X and -2 < height - near_y < NEAR_Y for near_x, near_y in dots)
+    return 0 < height < 100 and not on_label and not on_dot
