@@ -1,7 +1,8 @@
-"""The command `jaxcam`: its table of commands, and how a user's mistake is answered."""
+"""The command `jaxcam`: its table of commands."""
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import tyro
 
@@ -9,11 +10,11 @@ from jaxcam.commands.evaluation import evaluate
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
+from jaxcam.commands.running import answer
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
 from jaxcam.recipes import RECIPES, Recipe
 
-LONGEST = 2000  # characters of an error message
 COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate, "networks": networks, "pack": pack}
 
 
@@ -29,26 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # A recipe's values are the defaults that `train` shows, so its data set is looked up before parsing.
     recipe = RECIPES.get(arguments[1], Recipe()) if arguments[:1] == ["train"] and arguments[1:] else Recipe()
-    try:
-        return tyro.extras.subcommand_cli_from_dict(
-            {**COMMANDS, "train": train_with(recipe, arguments), "import-weights": import_with(arguments)},
-            prog="jaxcam",
-            description="Class activation maps: where a network sees what it says, and how well it finds it.",
-            args=arguments,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
-    except SystemExit as stop:  # tyro's, after --help or arguments that do not parse
-        return stop.code if isinstance(stop.code, int) else 2
-    except (ValueError, OSError) as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-
-
-def _one_line(error: Exception) -> str:
-    """The message of an error in one line of bearable length, whatever names from a file are in it."""
-    text = " ".join(str(error).split())
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST} more characters)"
+    run = partial(
+        tyro.extras.subcommand_cli_from_dict,
+        {**COMMANDS, "train": train_with(recipe, arguments), "import-weights": import_with(arguments)},
+        prog="jaxcam",
+        description="Class activation maps: where a network sees what it says, and how well it finds it.",
+        args=arguments,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    return answer(run)

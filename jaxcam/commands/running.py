@@ -1,0 +1,60 @@
+"""What the command and the scripts share: how a user's mistake is answered, and what checkpoints' files are called."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+LONGEST = 2000  # characters of an error message
+
+
+def answer(command: Callable[[], int]) -> int:
+    """Run a command; a user's mistake becomes one line on stderr.
+
+    Args:
+        command: parses its arguments, and does what they say.
+
+    Returns:
+        The exit code: the command's; 2 for a ValueError, an OSError or arguments that do not parse; 130 for Ctrl-C.
+
+    >>> answer(lambda: 0)
+    0
+    """
+    try:
+        return command()
+    except SystemExit as stop:  # tyro's, after --help or arguments that do not parse
+        return stop.code if isinstance(stop.code, int) else 2
+    except (ValueError, OSError) as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def last_names(checkpoints: Sequence[str]) -> dict[str, str]:
+    """What the files of each checkpoint are called: the last part of its folder's name.
+
+    Raises:
+        ValueError: for two of the same.
+
+    >>> last_names(["tiny_imagenet", "./runs/mine/"])
+    {'tiny_imagenet': 'tiny_imagenet', './runs/mine/': 'mine'}
+    """
+    owners: dict[str, str] = {}
+    for checkpoint in checkpoints:
+        path = Path(checkpoint)
+        name = (path.resolve() if path.name in ("", "..") else path).name
+        if name in owners:
+            raise ValueError(
+                f"checkpoints: got {owners[name]} and {checkpoint}, whose files would both be called {name!r}; "
+                "evaluate one after the other, each with an --out of its own"
+            )
+        owners[name] = checkpoint
+    return {checkpoint: name for name, checkpoint in owners.items()}
+
+
+def _one_line(error: Exception) -> str:
+    """The message of an error in one line of bearable length, whatever names from a file are in it."""
+    text = " ".join(str(error).split())
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST} more characters)"
