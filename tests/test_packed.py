@@ -148,6 +148,17 @@ def test_a_file_that_cannot_be_read_stops_and_leaves_nothing(files, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["text.jpg"]
 
 
+def test_what_cannot_be_read_is_skipped_and_stays_counted(files, tmp_path):
+    lost = Dataset((Example(tmp_path / "none.jpg", 0), *files), files.classes, skipped=("b.jpg: no such file",))
+    pack(lost, tmp_path / "packed", on_error="skip", progress=False)
+    dataset = packed(tmp_path / "packed")
+    assert [example.path.read() for example in dataset] == [example.path.read_bytes() for example in files]
+    assert dataset.skipped == ("b.jpg: no such file", f"{tmp_path}/none.jpg: cannot be read: no such file or directory")
+    with pytest.raises(ValueError, match=r"none of 1 images could be read; the first: .*none.jpg"):
+        pack(lost[:1], tmp_path / "other", on_error="skip", progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
+
+
 def test_mistakes(files, folder):
     with pytest.raises(ValueError, match=f"out: {folder} exists; give another folder"):
         pack(files, folder, progress=False)
@@ -169,9 +180,16 @@ def test_the_command(tmp_path, capsys):
     lines = [json.loads(line) for line in (tmp_path / "packed/index.jsonl").read_text().splitlines()]
     assert [bool(line["boxes"]) for line in lines[1:]] == [True, False, True, True, True, True]
     assert packed(tmp_path / "packed").class_ids == tuple(lines[0]["class_ids"])
+    (tmp_path / "ILSVRC/Annotations/CLS-LOC/val/ILSVRC2012_val_00000003.xml").unlink()
+    (tmp_path / "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000004.JPEG").write_text("no image")
+    assert main([*arguments, "--out", f"{tmp_path}/rest", "--on-error", "skip"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"in {tmp_path}/rest: Dataset(val, 4 images, 3 classes)"
+    assert re.fullmatch(r"left out, .*: 2, such as .*00000003.xml: no such file.*", told[1])
     for wrong, message in (
         (["pack", "cub", *arguments[2:], "--out", "x"], "--blacklist: cub does not take it; leave it out"),
         ([*arguments, "--out", f"{tmp_path}/packed"], "exists; give another folder"),
+        ([*arguments, "--out", "x"], "00000003.xml: no such file"),
         ([*arguments, "--out", "x", "--shard-size", "0"], "--shard-size: got 0; give at least 1 MiB"),
         (["pack", "tfds", *arguments[2:4], "--out", "x"], "dataset: got 'tfds'; known are ilsvrc, .*tfds:NAME, packed"),
         (["pack", "cub:x", *arguments[2:4], "--out", "x"], "dataset: got 'cub:x'; known are "),

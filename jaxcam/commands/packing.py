@@ -1,7 +1,7 @@
 """`jaxcam pack`: a data set in few large files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -19,6 +19,7 @@ def pack(
     blacklist: Path | None = None,
     annotations: Path | None = None,
     shard_size: int = 256,
+    on_error: Literal["stop", "skip"] = "stop",
 ) -> int:
     """Pack a data set into shards for fast random access: `jaxcam evaluate packed --data-dir OUT` reads them.
 
@@ -32,16 +33,22 @@ def pack(
         blacklist: with ilsvrc: the development kit's list of validation images whose boxes are not to be scored.
         annotations: with tfds:imagenet2012: the folder Annotations/CLS-LOC, whose boxes TFDS does not have.
         shard_size: of a file, in MiB.
+        on_error: at a missing or damaged file, stop, or leave it out and say how many there were. Pixels are not
+            looked at.
     """
-    from jaxcam.datasets.packed import check_free
+    from jaxcam.datasets.packed import check_free, packed
     from jaxcam.datasets.packed import pack as pack_dataset
 
     check_free(out)
     if shard_size < 1:
         raise ValueError(f"--shard-size: got {shard_size}; give at least 1 MiB")
     split = find_layout(dataset).test if split is None else split
-    given = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
+    given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
+    given["on_error"] = on_error if "on_error" in find_layout(dataset).options else None
     examples = read_dataset(dataset, data_dir, split, **given)
-    pack_dataset(examples, out, shard_bytes=shard_size * 2**20)
-    print(f"in {out}: {examples}")
+    pack_dataset(examples, out, shard_bytes=shard_size * 2**20, on_error=on_error)
+    written = packed(out)
+    print(f"in {out}: {written}")
+    if written.skipped:
+        print(f"left out, and listed in its index: {len(written.skipped)}, such as {written.skipped[0]}")
     return 0

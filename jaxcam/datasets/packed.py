@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from jaxcam.datasets.damage import check_on_error
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.lists import numbered_lines
 from jaxcam.image_files import read_bytes
@@ -26,7 +27,12 @@ SHARD_BYTES = 256 * 2**20
 
 
 def pack(
-    dataset: Dataset, out: str | os.PathLike[str], *, shard_bytes: int = SHARD_BYTES, progress: bool = True
+    dataset: Dataset,
+    out: str | os.PathLike[str],
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    on_error: str = "stop",
+    progress: bool = True,
 ) -> None:
     """Write a data set into a folder that `packed` reads: the bytes of its image files as they are, none decoded.
 
@@ -36,10 +42,13 @@ def pack(
         dataset: what to pack, in its order; masks are packed too.
         out: a folder that does not exist yet.
         shard_bytes: a shard ends before the example that would make it larger.
+        on_error: "stop" at a file that cannot be read, or "skip" its example; what was skipped, here or by the data
+            set's reader, is listed in the folder, and in the `skipped` of the Dataset that `packed` gives.
         progress: show images a second and the time left on stderr.
 
     Raises:
-        ValueError: for an existing folder, a data set without images, a size below 1, or a file that cannot be read.
+        ValueError: for an existing folder, no image to pack, a size below 1, another `on_error`, or a file that cannot
+            be read and is not to be skipped.
 
     >>> from PIL import Image
     >>> with tempfile.TemporaryDirectory() as home:
@@ -55,12 +64,13 @@ def pack(
         raise ValueError("dataset: got no images")
     if shard_bytes < 1:
         raise ValueError(f"shard_bytes: got {shard_bytes}; give at least 1")
+    check_on_error(on_error)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as home:
         fresh = Path(home, "fresh")
         fresh.mkdir()
         try:
-            lines, shards = _write(dataset, fresh, shard_bytes, progress)
+            lines, shards, skipped = _write(dataset, fresh, shard_bytes, on_error, progress)
         except RuntimeError as error:  # the writer's, where the disk is full, say
             raise OSError(f"{out}: cannot be written: {error}") from error
         head = {
@@ -68,7 +78,8 @@ def pack(
             "split": dataset.split,
             "classes": dataset.classes,
             "class_ids": dataset.class_ids,
-            "images": len(dataset),
+            "images": len(lines),
+            "skipped": [*dataset.skipped, *skipped],
             "shards": [{"name": shard.name, "bytes": shard.stat().st_size} for shard in shards],
         }
         text = "".join(f"{json.dumps(line)}\n" for line in (head, *lines))
@@ -107,6 +118,7 @@ def packed(data_dir: str | os.PathLike[str], *, split: str | None = None) -> Dat
             tuple(head["class_ids"]),
         )
         shards = [(root / shard["name"], shard["bytes"]) for shard in head["shards"]]
+        skipped = tuple(head.get("skipped", ()))
     if split not in (None, part):
         raise ValueError(f"split: got {split!r}, but {root} holds {part or 'no split'!r}; leave it out")
     for shard, size in shards:
@@ -118,7 +130,7 @@ def packed(data_dir: str | os.PathLike[str], *, split: str | None = None) -> Dat
             examples.append(_example(json.loads(line), paths))
     if len(examples) != count:
         raise ValueError(f"{root / INDEX}: got {len(examples)} of {count} images; copy it again, or pack again")
-    return Dataset(tuple(examples), classes, class_ids, part)
+    return Dataset(tuple(examples), classes, class_ids, part, skipped)
 
 
 def check_free(out: Path) -> None:
@@ -127,13 +139,22 @@ def check_free(out: Path) -> None:
         raise ValueError(f"out: {out} exists; give another folder")
 
 
-def _write(dataset: Dataset, folder: Path, shard_bytes: int, progress: bool) -> tuple[list[dict[str, Any]], list[Path]]:
-    """Write the shards; the index's line of each example, and the shards."""
+def _write(
+    dataset: Dataset, folder: Path, shard_bytes: int, on_error: str, progress: bool
+) -> tuple[list[dict[str, Any]], list[Path], list[str]]:
+    """Write the shards; the index's line of each example, the shards, and what was left out and why."""
     files = [path for example in dataset for path in _files(example) if isinstance(path, Path)]
     root = os.path.commonpath({path.parent.absolute() for path in files}) if files else ""
-    lines, shards = [], _Shards(folder, shard_bytes)
+    lines, skipped, shards = [], [], _Shards(folder, shard_bytes)
     for example in tqdm(dataset, "packing", unit=" images", disable=None if progress else True):
-        shard, position = shards.add([read_bytes(path) for path in _files(example)])
+        try:
+            contents = [read_bytes(path) for path in _files(example)]
+        except ValueError as error:
+            if on_error == "stop":
+                raise
+            skipped.append(str(error))
+            continue
+        shard, position = shards.add(contents)
         line = {"shard": shard, "position": position, "name": _name(example.path, root)}
         line |= {"label": example.label, "boxes": example.boxes}
         if example.masks:
@@ -142,7 +163,9 @@ def _write(dataset: Dataset, folder: Path, shard_bytes: int, progress: bool) -> 
             line["ignored"] = _name(example.ignored, root)
         lines.append(line)
     shards.close()
-    return lines, shards.paths
+    if not lines:
+        raise ValueError(f"dataset: none of {len(dataset)} images could be read; the first: {skipped[0]}")
+    return lines, shards.paths, skipped
 
 
 class _Shards:
