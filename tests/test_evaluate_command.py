@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 import jaxcam
 from jaxcam.cli import main
 from jaxcam.datasets import DATASETS, folder, tiny_imagenet
-from jaxcam.evaluation import choose_threshold, evaluate
+from jaxcam.evaluation import Protocol, choose_threshold, evaluate
 from tests.made_data import make_cub, make_ilsvrc, make_wsol
 from tests.random_network import random_params
 
@@ -131,7 +132,7 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
     assert jaxcam.describe(home / "chosen")["threshold"] == {
         "value": curve.best,
         "dataset": "tiny_imagenet train",
-        "rule": "paper",
+        "protocol": asdict(Protocol()),
         "images": 9,
         "gt_known": max(curve.gt_known),
     }

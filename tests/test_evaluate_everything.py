@@ -132,7 +132,7 @@ def test_a_threshold_for_the_benchmarks_rule(homes, tmp_path, monkeypatch, capsy
     how = ["tiny_imagenet", "--checkpoint", "./net", "--rule", "wsol"]
     assert run(homes / "tiny_imagenet", tmp_path, *how, "--split", "train", "--choose-threshold") == 0
     best = json.loads((tmp_path / "thresholds.json").read_text())["best"]
-    assert jaxcam.describe("./net")["threshold"]["rule"] == "wsol"
+    assert jaxcam.describe("./net")["threshold"]["protocol"]["rule"] == "wsol"
     assert f"threshold {best:g} written into the card of ./net" in capsys.readouterr().out
     assert run(homes / "tiny_imagenet", tmp_path / "report", *how, "--gallery", "0") == 0
     assert json.loads((tmp_path / "report/report.json").read_text())["threshold"] == best

@@ -83,7 +83,7 @@ def test_the_report_is_that_of_an_uninterrupted_run(dataset, expected, tmp_path,
 
 @pytest.fixture
 def begun(dataset, tmp_path, monkeypatch):
-    """The journal of an evaluation that was interrupted before its first batch; nothing is ever computed."""
+    """The journal of an evaluation that was interrupted with one line in it; nothing is ever computed."""
 
     def nothing(*arguments, **options):
         raise RuntimeError
@@ -91,6 +91,8 @@ def begun(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxcam.evaluation.figures.steps", nothing)
     with pytest.raises(RuntimeError):
         evaluate(colour_params(), dataset, journal=tmp_path / "journal")
+    with (tmp_path / "journal").open("ab") as file:
+        file.write(b'{"index": 0}\n')
     return tmp_path / "journal"
 
 
@@ -102,6 +104,10 @@ def without_a_mask(dataset):
     return replace(dataset, examples=(replace(dataset[0], ignored=None), *dataset[1:]))
 
 
+def brighter(params):
+    return params.replace(card=replace(params.card, preprocessing=jaxcam.Preprocessing(mean=(0.0, 0.0, 0.1))))
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -111,6 +117,7 @@ def without_a_mask(dataset):
         (lambda params, data: (params, relabelled(data), {}), r"\(dataset: "),
         (lambda params, data: (params, without_a_mask(data), {}), r"\(dataset: "),
         (lambda params, data: (params.replace(variables=jnp.eye(3)), data, {}), r"\(params: "),
+        (lambda params, data: (brighter(params), data, {}), r"\(params: "),
     ],
 )
 def test_a_journal_of_another_evaluation_is_refused_and_stays(dataset, begun, change, message):
@@ -143,11 +150,18 @@ def test_a_damaged_journal_is_refused_and_stays(dataset, begun, damage):
     assert begun.read_bytes() == before
 
 
+def test_a_journal_without_lines_binds_nobody(dataset, tmp_path):
+    journal = tmp_path / "journal"
+    with pytest.raises(ValueError, match="batch_size: got 0"):
+        evaluate(colour_params(), dataset, journal=journal, batch_size=0)
+    assert evaluate(colour_params(), dataset, journal=journal, **HOW).counts.images == 11
+
+
 def test_the_same_command_goes_on(dataset, tmp_path, monkeypatch, capsys):
     home = dataset[0].path.parents[2]
     monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: colour_params())
     monkeypatch.setattr("jaxcam.commands.evaluation.read_dataset", lambda *arguments, **options: dataset)
-    monkeypatch.setattr("jaxcam.evaluation.origin", dict)  # the commit is no matter
+    monkeypatch.setattr("jaxcam.evaluation.measuring.origin", dict)  # the commit is no matter
     part = "predictions.jsonl.0.part"
 
     def run(out):

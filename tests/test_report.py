@@ -54,6 +54,18 @@ def test_table_says_how_it_was_measured():
     assert "3 of the images have no ground-truth box" in text
 
 
+def test_table_says_which_protocol():
+    crops = str(replace(REPORT, views="ten_crop", canvas=(55, 73), rule="release", threshold=None))
+    assert 'squashed to 73x55; ten crops of 64x48; box rule "release", right from IoU 0.5' in crops
+    assert "two boxes of the first class, two of the second and one of the third" in crops
+    stretched = str(replace(REPORT, rule="wsol", box_grid="image", method="saliency"))
+    assert 'maps by saliency; box rule "wsol" at threshold 0.35 in the image\'s own pixels' in stretched
+    assert "nothing above zero" not in stretched
+    best = str(replace(REPORT, best_thresholds={"max_box_acc": (0.3,), "max_box_acc_v2": (0.4, 0.3, 0.2)}))
+    assert "MaxBoxAcc is at the threshold 0.3, the best on these very images." in best
+    assert "MaxBoxAccV2 is at the thresholds 0.4, 0.3, 0.2, the best" in best
+
+
 def test_table_leaves_out_what_does_not_apply():
     plain = replace(
         REPORT, baselines=None, counts=COUNTS._replace(boxed=0, gt_known=0, top1_loc=0, top5_loc=0, whole_image=0)

@@ -1,5 +1,6 @@
 """Checkpoint folders: found by name or path, loaded, saved and described."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -136,6 +137,15 @@ def describe(checkpoint: str | os.PathLike) -> dict[str, Any]:
     'resnet10'
     """
     return read_card_file(find(checkpoint))["record"]
+
+
+def checkpoint_hash(checkpoint: str | os.PathLike) -> str:
+    """SHA-256 of a checkpoint's `card.json`, which has the hashes of all else: what `sha256sum card.json` prints.
+
+    >>> len(checkpoint_hash("tiny_imagenet"))
+    64
+    """
+    return hashlib.sha256((find(checkpoint) / "card.json").read_bytes()).hexdigest()
 
 
 def write_card(

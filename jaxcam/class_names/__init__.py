@@ -7,6 +7,8 @@ Database", NIPS 2014).
 """
 
 import csv
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +35,17 @@ def class_names(num_classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         lines = (HERE / "places205.txt").read_text(encoding="utf-8").splitlines()
         return tuple(line.replace("_", " ") for line in lines), ()
     return tuple(f"class {index}" for index in range(num_classes)), ()
+
+
+def distinct_names(names: Sequence[str], ids: Sequence[str]) -> tuple[str, ...]:
+    """The names, with its id behind each that another class has too.
+
+    >>> distinct_names(("crane", "tench", "crane"), ("n02012849", "n01440764", "n03126707"))
+    ('crane (n02012849)', 'tench', 'crane (n03126707)')
+    """
+    times = Counter(names)
+    # Names without ids differ.
+    return tuple(f"{name} ({ids[index]})" if times[name] > 1 else name for index, name in enumerate(names))
 
 
 def ilsvrc2012_id(wordnet_id: str) -> int:

@@ -66,62 +66,63 @@ def evaluate(
     from jaxcam.checkpoints import load
     from jaxcam.evaluation import Protocol
 
-    if choose_threshold and (split != "train" or threshold is not None or checkpoint is None):
-        needs = "--split train, where it is chosen, --checkpoint, whose card it is written into, and no --threshold"
-        raise ValueError(f"--choose-threshold: it needs {needs}")
+    _check_choice(choose_threshold, split, threshold, checkpoint)
     protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size), checkpoint or "tiny_imagenet"
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
     given["on_error"] = on_error if "on_error" in find_layout(dataset).options else None
     split = find_layout(dataset).test if split is None else split
     examples, params = read_dataset(dataset, data_dir, split, **given), load(checkpoint)
-    examples = _checked(params, examples if limit is None else examples.spread(limit), on_error)
-    names = {"dataset": f"{dataset} {split}" if split else dataset, "checkpoint": checkpoint, "on_error": on_error}
-    how = {"protocol": protocol, "batch_size": batch_size}
+    _check(params, examples, limit, on_error)
+    examples = examples if limit is None else examples.spread(limit)
+    name = f"{dataset} {examples.split}".strip()
+    how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "on_error": on_error}
     if choose_threshold:
-        return _keep_threshold(params, examples, out, **names, how=how)
-    return _report(params, examples, out, gallery, **names, how={**how, "threshold": threshold})
+        return _keep_threshold(params, examples, out, name=name, checkpoint=checkpoint, how=how)
+    how |= {"threshold": threshold, "gallery": gallery, "checkpoint": checkpoint}
+    return _measure(params, examples, out, name=name, how=how, data_dir=data_dir, limit=limit, blacklist=blacklist)
 
 
-def _report(params, examples, out, gallery, *, dataset, checkpoint, on_error, how):
-    """Evaluate, and write everything down: of several hosts, the first one does."""
-    import jax
+def _measure(params, examples, out, *, name, how, **options):
+    """Evaluate, write everything down, and print the table."""
+    from jaxcam.evaluation import measure
 
-    from jaxcam import evaluation
-
-    journal = out / f"predictions.jsonl.{jax.process_index()}.part"
-    report = evaluation.evaluate(params, examples, journal=journal, on_error=on_error, **how)
-    if jax.process_index() == 0:
-        origin = {"checkpoint_sha256": evaluation.params_hash(params), **evaluation.origin()}
-        report = replace(report, dataset=dataset, checkpoint=checkpoint, origin=origin)
-        shown = gallery > 0 and evaluation.has_maps(params, how["protocol"])
-        samples = evaluation.samples(params, examples, count=gallery, **how) if shown else ()
-        files = evaluation.save_report(report, examples, out, samples=samples)
+    options = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
+    report, files = measure(params, examples, out, name=name, options=options, **how)
+    if files:
         print(report, f"in {out}: {', '.join(files)}", sep="\n")
-    journal.unlink()
     return 0
 
 
-def _keep_threshold(params, examples, out, *, dataset, checkpoint, on_error, how):
+def _keep_threshold(params, examples, out, *, name, checkpoint, how):
     """Measure all thresholds, and write the best one into the checkpoint's card."""
-    from jaxcam.evaluation import choose_threshold, write_threshold
+    from jaxcam.evaluation import Protocol, choose_threshold, write_threshold
     from jaxcam.report.table import save_table
 
-    curve = choose_threshold(params, examples, on_error=on_error, **how)
-    write_threshold(checkpoint, params.card, curve, dataset=dataset, rule=how["protocol"].rule)
+    protocol, curve = how["protocol"], choose_threshold(params, examples, **how)
+    write_threshold(checkpoint, params.card, curve, dataset=name, protocol=protocol)
     save_table(curve, out, name="thresholds")
     print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
+    if protocol != Protocol():
+        print("warning: it suits these options, and is from now on the card's for all others too", file=sys.stderr)
     return 0
 
 
-def _checked(params, examples, on_error):
+def _check_choice(choose_threshold, split, threshold, checkpoint):
+    if choose_threshold and (split != "train" or threshold is not None or checkpoint is None):
+        needs = "--split train, where it is chosen, --checkpoint, whose card it is written into, and no --threshold"
+        raise ValueError(f"--choose-threshold: it needs {needs}")
+
+
+def _check(params, examples, limit, on_error):
     """Before the long work: the classes, and one look at every file. What cannot be read is an error, or a warning."""
     from jaxcam.datasets import inspect
     from jaxcam.evaluation import check_classes
 
     check_classes(params.card, examples)
-    findings = inspect(examples)
+    findings = inspect(examples if limit is None else examples.spread(limit))
+    if limit is not None:  # a class may well have none of so few
+        findings = replace(findings, empty_classes=())
     if findings.unreadable and on_error == "stop":
         raise ValueError(f"{findings}; --on-error skip leaves out what cannot be read")
     if findings:
         print(f"warning: {findings}", file=sys.stderr)
-    return examples

@@ -2,10 +2,13 @@
 
 import hashlib
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -14,7 +17,7 @@ from tqdm import tqdm
 
 from jaxcam.batches import Batch
 from jaxcam.checkpoints.hashes import leaf_hashes
-from jaxcam.datasets import Dataset, Example
+from jaxcam.datasets import Dataset
 from jaxcam.evaluation._steps import Seen, look
 from jaxcam.evaluation.inputs import check_classes, check_network, threshold_of
 from jaxcam.evaluation.journal import Journal, of_all_hosts
@@ -94,9 +97,10 @@ def evaluate(
     check_classes(params.card, dataset)
     check_network(params, protocol, localize=localize)
     settings = {**asdict(protocol), "threshold": cut, "image_size": params.card.image_size}
-    kept = Journal(journal, {**settings, "params": params_hash(params), "dataset": dataset_hash(dataset)})
+    hashes = {"params": params_hash(params), "dataset": dataset_hash(dataset), "jaxcam": version("jaxcam")}
+    kept = Journal(journal, {**settings, **hashes})
     options: dict[str, Any] = {"localize": localize, "batch_size": batch_size, "on_error": on_error}
-    lines = of_all_hosts(_lines(params, dataset, cut, kept, protocol=protocol, progress=progress, **options))
+    lines = of_all_hosts(partial(_lines, params, dataset, cut, kept, protocol=protocol, progress=progress, **options))
     # What the data set's reader left out has no place in its order.
     lines += [{"skipped": reason} for reason in dataset.skipped]
     seen, left_out = [line for line in lines if "skipped" not in line], [line for line in lines if "skipped" in line]
@@ -106,6 +110,7 @@ def evaluate(
     return Report(
         **summarize(seen, dataset),
         **settings,
+        canvas=protocol.canvas(params.card.image_size),
         num_classes=len(params.card.classes),
         skipped=tuple(line["skipped"] for line in left_out),
         predictions=tuple(lines),
@@ -113,17 +118,14 @@ def evaluate(
 
 
 def params_hash(params: Params) -> str:
-    """SHA-256 over the names, shapes, types and values of all leaves."""
-    return _sha256(sorted(leaf_hashes(params.variables).items()))
+    """SHA-256 over the network, the card, and the names, shapes, types and values of all leaves."""
+    network = re.sub(r" at 0x[0-9a-f]+", "", repr(params.network))  # where a function lies in memory
+    return _sha256((network, params.card, sorted(leaf_hashes(params.variables).items())))
 
 
 def dataset_hash(dataset: Dataset) -> str:
-    """SHA-256 over the images' names, labels, boxes and names of masks, in order."""
-
-    def masks(example: Example) -> list[str]:
-        return [mask.name for mask in (*example.masks, *([example.ignored] if example.ignored else []))]
-
-    return _sha256([(example.path.name, example.label, example.boxes, masks(example)) for example in dataset])
+    """SHA-256 over the classes and the images' paths, labels, boxes and masks, in order."""
+    return _sha256((dataset.classes, dataset.examples))
 
 
 def _sha256(values: Any) -> str:
@@ -146,30 +148,37 @@ def _lines(
     if len(left) == 0:
         return lines
     part = replace(dataset, examples=tuple(dataset[index] for index in left.tolist()))
-    grid, values = protocol.grid(params.card.image_size), np.array(0 if cut is None else cut, np.float32)
+    values = np.array(0 if cut is None else cut, np.float32)
     passed = steps(params, part, look, values, protocol=protocol, index=left, on_error=on_error, **options)
 
-    def line(batch: Batch, seen: Seen, row: int) -> Line:
-        index, example = int(left[batch.index[row]]), part[int(batch.index[row])]
-        if not batch.mask[row]:
-            return skipped(index, example)
-        found = jax.tree.map(lambda array: array[row], seen)
-        try:
-            return outcome(index, example, batch.sizes[row], found, protocol=protocol, grid=grid)
-        except ValueError:  # one of its masks cannot be read
-            if on_error == "stop":
-                raise
-            return skipped(index, example)
-
+    so_far = _SoFar(lines)
+    line = partial(_line, part, left, protocol, protocol.grid(params.card.image_size), on_error)
     bar = tqdm(total=len(lines) + len(left), initial=len(lines), unit=" images", disable=not progress)
     with bar, ThreadPoolExecutor(THREADS) as pool:
         for batch, seen in passed:
             fresh = list(pool.map(partial(line, batch, seen), np.flatnonzero(batch.index >= 0).tolist()))
             journal.append(fresh)
             lines += fresh
-            bar.set_postfix(_so_far(lines), refresh=False)
+            so_far.add(fresh)
+            bar.set_postfix(so_far.shown(), refresh=False)
             bar.update(len(fresh))
     return lines
+
+
+def _line(
+    part: Dataset, left: np.ndarray, protocol: Protocol, grid: Any, on_error: str, batch: Batch, seen: Seen, row: int
+) -> Line:
+    """The line of a row of a batch, of those images of the data set that are `left`."""
+    index, example = int(left[batch.index[row]]), part[int(batch.index[row])]
+    if not batch.mask[row]:
+        return skipped(index, example)
+    found = jax.tree.map(lambda array: array[row], seen)
+    try:
+        return outcome(index, example, batch.sizes[row], found, protocol=protocol, grid=grid)
+    except ValueError:  # one of its masks cannot be read
+        if on_error == "stop":
+            raise
+        return skipped(index, example)
 
 
 def _done_and_left(journal: Journal, images: int, on_error: str) -> tuple[list[Line], np.ndarray]:
@@ -181,10 +190,23 @@ def _done_and_left(journal: Journal, images: int, on_error: str) -> tuple[list[L
     return lines, np.array([index for index in mine if index not in done], np.int32)
 
 
-def _so_far(lines: Sequence[Line]) -> dict[str, str]:
-    """Top-1 and GT-known of the lines, for the progress bar."""
-    read = [line for line in lines if "skipped" not in line]
-    right = {"top1": [line["top5"][0] == line["label"] for line in read]}
-    overlaps = [line["true_class"]["iou"] for line in read if "true_class" in line]
-    right["gt_known"] = [overlap >= 0.5 for overlap in overlaps if overlap is not None]
-    return {name: f"{100 * sum(flags) / len(flags):.1f}" for name, flags in right.items() if flags}
+class _SoFar:
+    """Top-1 and GT-known of the lines until now, for the progress bar."""
+
+    def __init__(self, lines: Sequence[Line]):
+        self.right, self.of = Counter[str](), Counter[str]()
+        self.add(lines)
+
+    def add(self, lines: Sequence[Line]) -> None:
+        for line in lines:
+            if "skipped" in line:
+                continue
+            verdicts = {"top1": line["top5"][0] == line["label"]}
+            overlap = line.get("true_class", {}).get("iou")
+            if overlap is not None:
+                verdicts["gt_known"] = overlap >= 0.5
+            self.right.update(verdicts)
+            self.of.update(verdicts.keys())
+
+    def shown(self) -> dict[str, str]:
+        return {name: f"{100 * self.right[name] / total:.1f}" for name, total in self.of.items()}

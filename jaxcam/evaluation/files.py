@@ -52,6 +52,9 @@ def save_report(
     if drawn:
         files.append("samples.png")
         save_contact_sheet(out / "samples.png", drawn[:: -(-len(drawn) // SHEET)])
+    # Of an evaluation before this one, in the same folder.
+    for stale in {f"{name}.pred.loc.txt", "samples.png"} - set(files):
+        (out / stale).unlink(missing_ok=True)
     save_page(
         out / f"{name}.html",
         title=" · ".join(filter(None, [report.dataset, report.checkpoint])) or "evaluation",

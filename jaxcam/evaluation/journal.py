@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Journal:
             return
         if self.path.exists():
             self.done = _read(self.path, json.loads(json.dumps(settings)))
-        else:
+        if not self.done:
             with whole_file(self.path) as file:
                 file.write(_line({"settings": settings}))
 
@@ -56,9 +56,25 @@ def write_lines(path: str | os.PathLike[str], lines: Sequence[Line]) -> None:
         file.writelines(map(_line, lines))
 
 
-def of_all_hosts(lines: Sequence[Line]) -> list[Line]:
-    """The lines of every host on each of them, in the order of the data set."""
-    if jax.process_count() > 1:
+def of_all_hosts(make: Callable[[], Sequence[Line]]) -> list[Line]:
+    """The lines that every host makes, on each of them, in the order of the data set.
+
+    Raises:
+        ValueError: on all hosts where one of them meets an error, so that none waits for it.
+    """
+    if jax.process_count() == 1:
+        lines = make()
+    else:
+        lines, error = [], None
+        try:
+            lines = make()
+        except (ValueError, OSError) as met:
+            error = met
+        failed = np.flatnonzero(multihost_utils.process_allgather(np.array(error is not None)))
+        if error is not None:
+            raise error
+        if len(failed):
+            raise ValueError(f"host {failed[0]}: it met an error, see there; what the others found is kept")
         mine = np.frombuffer(b"".join(map(_line, lines)), np.uint8)
         lengths = np.asarray(multihost_utils.process_allgather(np.array(len(mine))))
         padded = np.zeros(lengths.max(), np.uint8)
@@ -82,6 +98,8 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[int, Line]:
         theirs, done = dict(first["settings"]), {line["index"]: line for line in lines}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete it to start the evaluation anew") from error
+    if not done:  # it was for other settings perhaps, but nothing is lost with it
+        return {}
     different = [name for name in {**theirs, **settings} if theirs.get(name) != settings.get(name)]
     if different:
         told = "; ".join(f"{name}: {theirs.get(name)} there, {settings.get(name)} here" for name in different)

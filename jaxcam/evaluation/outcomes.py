@@ -67,7 +67,8 @@ def skipped(index: int, example: Example) -> Line:
             truth_mask(example)
     except ValueError as error:
         return {"index": index, **_named(example), "skipped": str(error)}
-    raise ValueError(f"{example.path}: could not be read a moment ago, and now it can; start again")
+    # A network's file system may fail for a moment.
+    return {"index": index, **_named(example), "skipped": f"{example.path}: it could not be read in its turn"}
 
 
 def runs(flags: Bool[np.ndarray, "n"]) -> list[list[int]]:

@@ -1,9 +1,11 @@
 """A few images of a data set with what the network sees in them, to look at."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxcam.class_names import distinct_names
 from jaxcam.datasets import Dataset, Example
 from jaxcam.evaluation._steps import look
 from jaxcam.evaluation.inputs import check_classes, check_network, threshold_of
@@ -48,19 +50,24 @@ def samples(
     check_network(params, protocol, localize=True)
     chosen, values = dataset.spread(count), np.array(0 if cut is None else cut, np.float32)
     how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "localize": True, "on_error": "skip"}
-    found = []
+    found, names = [], distinct_names(params.card.classes, params.card.class_ids)
     for batch, seen in steps(params, chosen, look, values, **how):
         boxes = seen.found.boxes[:, 0, 0] if protocol.rule == "release" else seen.found.boxes[:, 0]
         boxes = in_file(boxes, batch.sizes, protocol.grid(params.card.image_size))
         for row in np.flatnonzero(batch.mask):
             guess, probability = seen.top[row, 0], seen.probabilities[row, 0]
             example = chosen[int(batch.index[row])]
-            found.append(_sample(params, example, guess, probability, seen.found.maps[row, 0], boxes[row]))
+            found.append(_sample(names, example, guess, probability, seen.found.maps[row, 0], boxes[row]))
     return tuple(found)
 
 
 def _sample(
-    params: Params, example: Example, guess: np.integer, probability: np.floating, cells: np.ndarray, box: np.ndarray
+    names: Sequence[str],
+    example: Example,
+    guess: np.integer,
+    probability: np.floating,
+    cells: np.ndarray,
+    box: np.ndarray,
 ) -> Sample:
     photo = read_image(example.path, max_side=LONGEST_SIDE)
     shown, file = photo.shape[:2], read_size(example.path)
@@ -71,9 +78,9 @@ def _sample(
         map=rows @ cells @ columns.T,
         box=np.asarray(scale_boxes(box, file, shown)),
         truth=np.asarray(scale_boxes(truth, file, shown)),
-        guess=params.card.classes[guess],
+        guess=names[int(guess)],
         probability=float(probability),
-        label=params.card.classes[example.label],
+        label=names[example.label],
         class_right=bool(guess == example.label),
         box_right=bool((iou(np.tile(box, (len(truth), 1)), truth) >= 0.5).any()),
     )

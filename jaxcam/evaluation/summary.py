@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxcam.box_rules.wsol_sweep import THRESHOLDS
+from jaxcam.class_names import distinct_names
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.outcomes import Line, flags_of_runs
 from jaxcam.metrics import (
@@ -42,7 +43,7 @@ def summarize(lines: Sequence[Line], dataset: Dataset) -> dict[str, Any]:
     boxed = bool(np.any(flags.boxed))
     found: dict[str, Any] = {
         "counts": LocalizationCounts(*(int(np.sum(flag)) for flag in flags)),
-        "classes": _by_class(flags, np.array([line["label"] for line in lines]), dataset.classes),
+        "classes": _by_class(flags, np.array([line["label"] for line in lines]), _names(dataset)),
     }
     if boxed:
         found["baselines"] = _baselines(lines, targets, mask)
@@ -82,6 +83,10 @@ def _flags(lines: Sequence[Line], targets: np.ndarray, mask: np.ndarray) -> Loca
     )
 
 
+def _names(dataset: Dataset) -> tuple[str, ...]:
+    return distinct_names(dataset.classes, dataset.class_ids)
+
+
 def _corners(boxes: Any) -> np.ndarray:
     """Boxes from JSON: NaN for those that were null."""
     return np.array([[np.nan] * 4 if box is None else box for box in boxes], np.float32)
@@ -98,17 +103,19 @@ def _baselines(lines: Sequence[Line], targets: np.ndarray, mask: np.ndarray) -> 
     sizes = np.array([line["size"] for line in lines])
     shares = np.array(SHARES, np.float32)
     corners = np.stack([1 - shares, 1 - shares, 1 + shares, 1 + shares], axis=-1) / 2
-    right = np.zeros(len(SHARES), np.int64)
+    right = np.zeros((len(lines), len(SHARES)), bool)
     for start in range(0, len(lines), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         boxes = corners * np.tile(sizes[part, None, ::-1], 2).astype(np.float32)
-        right += localized(boxes, targets[part], mask[part]).sum(axis=0)
-    best = int(right.argmax())
+        right[part] = localized(boxes, targets[part], mask[part])
+    sums = right.sum(axis=0)
+    best = int(sums.argmax())
     random = _corners([line["random_map"]["box"] for line in lines])[:, None]
     return Baselines(
-        whole_image=int(right[-1]),
-        centred_box=int(right[best]),
+        whole_image=int(sums[-1]),
+        centred_box=int(sums[best]),
         centred_share=SHARES[best],
+        centred_interval=best_share_interval(right[mask.any(axis=1)]),
         random_map=int(localized(random, targets, mask).sum()),
     )
 
@@ -117,10 +124,10 @@ def _swept(lines: Sequence[Line]) -> dict[str, Any]:
     """MaxBoxAcc, MaxBoxAccV2 and the pointing game, and the curves that the first two are the best points of."""
     boxed = [line for line in lines if "max_box" in line]
     count = len(boxed)
-    right = {
-        kind: np.array([[flags_of_runs(of_one, len(THRESHOLDS)) for of_one in line["max_box"][kind]] for line in boxed])
-        for kind in ("largest", "contours")
-    }
+    right = {kind: np.zeros((count, len(OVERLAPS), len(THRESHOLDS)), bool) for kind in ("largest", "contours")}
+    for row, line in enumerate(boxed):
+        for kind, flags in right.items():
+            flags[row] = [flags_of_runs(runs, len(THRESHOLDS)) for runs in line["max_box"][kind]]
     counts = MaxBoxCounts(count, *(right[kind].sum(axis=0) for kind in ("largest", "contours")))
     first, second = max_box_acc(counts, THRESHOLDS), max_box_acc_v2(counts, THRESHOLDS)
     further = {

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,12 @@ def choose_threshold(
 
 
 def write_threshold(
-    checkpoint: str | os.PathLike[str], card: Card, curve: Thresholds, *, dataset: str = "", rule: str = "paper"
+    checkpoint: str | os.PathLike[str],
+    card: Card,
+    curve: Thresholds,
+    *,
+    dataset: str = "",
+    protocol: Protocol = Protocol(),
 ) -> None:
     """Give a checkpoint's card the best threshold, and its record the images it was chosen on.
 
@@ -98,12 +103,12 @@ def write_threshold(
         card: the one it has.
         curve: from `choose_threshold`.
         dataset: the name of the training images.
-        rule: of the boxes.
+        protocol: that it was chosen with.
     """
     chosen = {
         "value": curve.best,
         "dataset": dataset,
-        "rule": rule,
+        "protocol": asdict(protocol),
         "images": curve.images,
         "gt_known": max(curve.gt_known),
     }

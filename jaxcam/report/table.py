@@ -29,6 +29,19 @@ NAMES = {
 }
 
 
+# Name of a rate -> that of the figure which it is.
+SAME = {
+    "top1": "top1_accuracy",
+    "top5": "top5_accuracy",
+    "top1_loc": "top1_localization",
+    "top5_loc": "top5_localization",
+}
+RELEASE = (
+    "The five guesses are two boxes of the first class, two of the second and one of the third; GT-known takes the "
+    "larger box of the true class."
+)
+
+
 class Figure(NamedTuple):
     """A share of n images in percent, or a mean of such shares, and its 95% bootstrap interval."""
 
@@ -46,6 +59,8 @@ class Baselines:
         whole_image: of the whole image.
         centred_box: of a box in the middle, with the sides that are best on these very images.
         centred_share: those sides, as a share of the image's.
+        centred_interval: 95% bootstrap interval of its share of right boxes, in percent, each resample with its own
+            sides; None for that of these sides.
         random_map: of noise in place of the network's cells, upsampled and boxed as the maps are.
     """
 
@@ -53,6 +68,7 @@ class Baselines:
     centred_box: int
     centred_share: float
     random_map: int
+    centred_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,7 @@ class Report:
         counts: sums over the images.
         num_classes: of the network.
         image_size: (height, width) of the network's images, in pixels.
+        canvas: (height, width) that images were squashed to, if not that: what ten crops were cut from.
         rule: of the boxes.
         threshold: of the boxes, as a share of the map's maximum; None for the rule "release".
         baselines: None for a data set without boxes.
@@ -76,7 +93,7 @@ class Report:
         curves: what it is the best point of: accuracy in percent at each of these.
         classes: name -> counts, of the classes that have images.
         skipped: files that could not be read, and why.
-        predictions: a line of JSON values an image, in the order of the data set.
+        predictions: a line of JSON values an image, in the order of the data set, and then what its reader left out.
         origin: versions, hashes and whatever else the caller wants kept.
 
     >>> counts = LocalizationCounts(4, 4, top1=2, top5=3, gt_known=3, top1_loc=1, top5_loc=2, whole_image=1)
@@ -109,6 +126,7 @@ class Report:
     method: str = "cam"
     views: str = "single"
     box_grid: str = "network"
+    canvas: tuple[int, ...] | None = None
     further: Mapping[str, Figure] = field(default_factory=dict)
     best_thresholds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict, repr=False)
@@ -132,6 +150,9 @@ class Report:
             right = {"gt_known_whole_image": baselines.whole_image, "gt_known_centered_box": baselines.centred_box}
             right |= {"gt_known_random_map": baselines.random_map}
             figures |= {name: share_of(number, counts.boxed) for name, number in right.items()}
+            if baselines.centred_interval is not None:
+                low, high = baselines.centred_interval
+                figures["gt_known_centered_box"] = figures["gt_known_centered_box"]._replace(low=low, high=high)
         return figures
 
     def __str__(self) -> str:
@@ -149,6 +170,7 @@ class Report:
             "checkpoint": self.checkpoint,
             "num_classes": self.num_classes,
             "image_size": list(self.image_size),
+            "canvas": list(self.canvas or self.image_size),
             "method": self.method,
             "views": self.views,
             "box_rule": self.rule,
@@ -160,7 +182,7 @@ class Report:
             "best_thresholds": {name: list(values) for name, values in self.best_thresholds.items()},
             "counts": self.counts._asdict(),
             "baselines": None if self.baselines is None else asdict(self.baselines),
-            "classes": {name: {"images": counts.images, **rates(counts)} for name, counts in self.classes.items()},
+            "classes": {name: _shares(counts) for name, counts in self.classes.items()},
             "skipped": list(self.skipped),
         }
 
@@ -168,8 +190,11 @@ class Report:
         """What was evaluated, and how."""
         names = " · ".join(filter(None, [self.dataset, self.checkpoint]))
         total = f"{self.counts.images} images, {self.num_classes} classes"
-        how = f"images squashed to {'x'.join(map(str, reversed(self.image_size)))}"
-        how += "; ten crops" if self.views == "ten_crop" else ""
+        crop, canvas = (
+            "x".join(map(str, reversed(size))) for size in (self.image_size, self.canvas or self.image_size)
+        )
+        how = f"images squashed to {canvas}"
+        how += f"; ten crops of {crop}" if self.views == "ten_crop" else ""
         how += f"; maps by {self.method}" if self.method != "cam" else ""
         if self.baselines:
             how += f'; box rule "{self.rule}"'
@@ -193,11 +218,19 @@ class Report:
         if self.baselines.centred_box:
             share = self.baselines.centred_share
             notes.append(f"The centred box has {share:.2f} of the image's sides, the best share on these very images.")
-        if nothing:
+        if nothing and self.rule != "wsol":  # which stretches maps, and so finds something below zero too
             notes.append(f"Class maps with nothing above zero, whose box is the whole image: {nothing}.")
+        if self.rule == "release":
+            notes.append(RELEASE)
         if boxed < images:
             notes.append(f"{images - boxed} of the images have no ground-truth box and count for classification alone.")
         return notes
+
+
+def _shares(counts: LocalizationCounts) -> dict[str, Any]:
+    """Accuracies of a class in percent, under the names of the figures."""
+    shares = {SAME.get(name, name): share for name, share in rates(counts).items()}
+    return {"images": counts.images, **shares}
 
 
 def share_of(right: Any, images: Any) -> Figure:
