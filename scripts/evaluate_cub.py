@@ -4,23 +4,22 @@ python scripts/evaluate_cub.py checkpoints/vgg16_gap_cub --data-dir CUB_200_2011
 python scripts/evaluate_cub.py checkpoints/googlenet_gap --data-dir CUB_200_2011 --recognition
 """
 
-import json
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import tyro
 
 import jaxcam
+from jaxcam.commands.running import answer, last_names
 from jaxcam.datasets import cub
-from jaxcam.recognition import recognize
+from jaxcam.evaluation import measure
+from jaxcam.recognition import recognize, save_recognition
 from jaxcam.report.published import cub_table, recognition_table
-from jaxcam.report.table import save_table
-from jaxcam.whole_files import whole_file
 
 
 def main(
-    checkpoints: tyro.conf.Positional[tuple[Path, ...]],
+    checkpoints: tyro.conf.Positional[tuple[str, ...]],
     data_dir: Path,
     out: Path = Path("out"),
     recognition: bool = False,
@@ -30,31 +29,32 @@ def main(
     """Evaluate checkpoints and print their figures beside the published ones.
 
     Args:
-        checkpoints: folders: of networks trained on CUB's classes; with --recognition, on any.
+        checkpoints: bundled names, or folders (./mine), of networks trained on CUB; with --recognition, on anything.
         data_dir: CUB-200-2011 as it is distributed.
-        out: folder for NETWORK.json and NETWORK.txt of each; with --recognition, NETWORK.recognition.json.
+        out: folder for a report's folder each, named by the checkpoint's; with --recognition, for JSON files.
         recognition: train linear SVMs on features of full images, of CAM-box crops and of true-box crops.
         limit: use only so many images of a split, evenly spaced.
         batch_size: images a step.
     """
-    train, test = (cub(data_dir, split=split).spread(limit or sys.maxsize) for split in ("train", "test"))
-    measured = {}
-    for checkpoint in checkpoints:
-        params, network = jaxcam.load(str(checkpoint)), jaxcam.describe(str(checkpoint))["network"]
+    folders, measured = last_names(checkpoints), []
+    networks = {checkpoint: jaxcam.describe(checkpoint)["network"] for checkpoint in checkpoints}
+    most = sys.maxsize if limit is None else limit
+    train, test = (cub(data_dir, split=split).spread(most) for split in ("train", "test"))
+    told = {"data_dir": str(data_dir), "limit": limit}
+    run = partial(measure, name="cub test", batch_size=batch_size, options=told)
+    for checkpoint, name in folders.items():
+        params = jaxcam.load(checkpoint)
         if recognition:
             found = recognize(params, train, test, batch_size=batch_size)
-            figures = {name: figure._asdict() for name, figure in found.figures.items()}
-            with whole_file(out / f"{network}.recognition.json") as file:
-                file.write(json.dumps({"figures": figures, "penalties": found.penalties}, indent=1).encode())
-            print(network, recognition_table(found.figures), sep="\n")
+            save_recognition(found, out / f"{name}.recognition.json", checkpoint=checkpoint)
+            print(f"{networks[checkpoint]} ({checkpoint}): {found.heading()}")
+            print(recognition_table(found.figures))
         else:
-            report = jaxcam.evaluate(params, test, batch_size=batch_size)
-            save_table(replace(report, dataset="cub test", checkpoint=str(checkpoint)), out, name=network)
-            measured[network] = report.figures
-    if measured:
+            measured.append((networks[checkpoint], run(params, test, out / name, checkpoint=checkpoint)[0]))
+    if not recognition:
         print(cub_table(measured))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(main))
+    sys.exit(answer(partial(tyro.cli, main)))

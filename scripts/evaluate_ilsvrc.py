@@ -5,20 +5,21 @@ python scripts/evaluate_ilsvrc.py checkpoints/vgg16 --data-dir ILSVRC --method s
 """
 
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 import jaxcam
+from jaxcam.commands.running import answer, last_names
 from jaxcam.datasets import ilsvrc
-from jaxcam.evaluation import Protocol, save_report
+from jaxcam.evaluation import Protocol, measure
 from jaxcam.report.published import ilsvrc_table
 
 
 def main(
-    checkpoints: tyro.conf.Positional[tuple[Path, ...]],
+    checkpoints: tyro.conf.Positional[tuple[str, ...]],
     data_dir: Path,
     out: Path = Path("out"),
     protocol: Annotated[Protocol, tyro.conf.arg(name="")] = Protocol(),
@@ -29,27 +30,27 @@ def main(
     """Evaluate checkpoints and print their errors beside the published ones.
 
     Args:
-        checkpoints: folders; a network of the paper's is set beside its row.
+        checkpoints: bundled names, or folders (with a separator: ./mine); set beside the row of their network.
         data_dir: ILSVRC CLS-LOC as it is distributed.
-        out: folder for a folder with the report of each.
+        out: folder for a folder with the report of each, named by the checkpoint's.
         protocol: how maps and boxes are made.
         blacklist: the development kit's list of validation images whose boxes are not to be scored.
         limit: use only so many images, evenly spaced.
         batch_size: images a step.
     """
-    dataset, measured = ilsvrc(data_dir, blacklist=blacklist).spread(limit or sys.maxsize), {}
-    for checkpoint in map(str, checkpoints):
-        name = jaxcam.describe(checkpoint)["network"]
-        row = f"backprop on {name}" if protocol.method == "saliency" else name
-        journal = out / name / "predictions.jsonl.part"
-        how = {"protocol": protocol, "batch_size": batch_size, "journal": journal}
-        report = jaxcam.evaluate(jaxcam.load(checkpoint), dataset, **how)
-        measured[row] = replace(report, dataset="ilsvrc val", checkpoint=checkpoint)
-        save_report(measured[row], dataset, out / name)
-        journal.unlink()
+    folders, measured = last_names(checkpoints), []
+    networks = {checkpoint: jaxcam.describe(checkpoint)["network"] for checkpoint in checkpoints}
+    dataset = ilsvrc(data_dir, blacklist=blacklist).spread(sys.maxsize if limit is None else limit)
+    told = {"data_dir": str(data_dir), "blacklist": blacklist and str(blacklist), "limit": limit}
+    run = partial(measure, name="ilsvrc val", protocol=protocol, batch_size=batch_size, options=told)
+    for checkpoint, name in folders.items():
+        params = jaxcam.load(checkpoint)
+        folder = out / (name if protocol.method == "cam" else f"{name}_{protocol.method}")
+        report, _ = run(params, dataset, folder, checkpoint=checkpoint)
+        measured.append((networks[checkpoint], report))
     print(ilsvrc_table(measured))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(main))
+    sys.exit(answer(partial(tyro.cli, main)))

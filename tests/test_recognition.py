@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -13,9 +14,10 @@ import jaxcam
 from jaxcam.batches import batches
 from jaxcam.datasets import Dataset, Example, cub
 from jaxcam.image_files import read_image
+from jaxcam.metrics import LocalizationCounts
 from jaxcam.recognition import cam_boxes, fit_svm, pooled_features, recognize
 from jaxcam.report.published import cub_table, recognition_table
-from jaxcam.report.table import Figure
+from jaxcam.report.table import Figure, Report
 from tests.made_data import COLOURS, make_cub
 from tests.random_network import random_params
 
@@ -139,15 +141,20 @@ def test_tables():
     assert [line.split()[-1] for line in lines[1:]] == ["63.00", "67.80", "70.50", "43.00..45.50"]
     assert lines[-1].split()[3:5] == ["41.00", "44.25"]
     assert len(lines[-1]) == len(lines[0])
-    figures = {"max_box_acc_v2": Figure(61, 60, 62, 9), "top1_accuracy": Figure(70, 69, 71, 9)}
-    lines = cub_table({"resnet50": figures, "nin": {**figures, "gt_known": Figure(50, 40, 60, 9)}}).splitlines()
-    assert [line.split() for line in lines[3:]] == [
+    counts = LocalizationCounts(10, 0, 7, 9, 0, 0, 0, 0)
+    bare = Report(
+        counts, 200, (224, 224), "wsol", 0.2, checkpoint="a", further={"max_box_acc_v2": Figure(61.0, 60.0, 62.0, 9)}
+    )
+    full = replace(bare, counts=counts._replace(boxed=10, gt_known=5, top1_loc=4), checkpoint="b/c")
+    lines = cub_table([("resnet50", bare), ("nin", full)]).splitlines()
+    assert [line.split() for line in lines[3:7]] == [
         ["resnet50", "63.00"],
-        ["measured", "here", "61.00", "70.00"],
-        ["nin,", "here", "61.00", "50.00", "70.00"],
+        ["a,", "here", "61.00", "70.00"],
+        ["nin", "(b/c),", "here", "61.00", "50.00", "40.00", "70.00"],
         ["centred", "box", "59.70"],
     ]
     assert len(lines[4]) == len(lines[5]) == len(lines[0])
+    assert lines[-1] == "b/c: 10 images, 200 classes; images squashed to 224x224"
 
 
 @pytest.fixture(scope="module")
@@ -159,16 +166,20 @@ def checkpoint(tmp_path_factory):
 
 def test_script_reports_recognition(home, checkpoint, tmp_path, capsys):
     main = runpy.run_path(str(SCRIPT))["main"]
-    assert main((checkpoint,), home, out=tmp_path, recognition=True) == 0
-    kept = json.loads((tmp_path / "resnet10.recognition.json").read_text())
+    assert main((str(checkpoint),), home, out=tmp_path, recognition=True) == 0
+    kept = json.loads((tmp_path / "net.recognition.json").read_text())
+    assert (kept["box_rule"], kept["threshold"], kept["image_size"]) == ("paper", 0.2, [32, 32])
     assert set(kept["figures"]) == {"full_image", "cam_crop", "ground_truth_crop", "localized"}
-    assert f"{kept['figures']['localized']['value']:.2f}" in capsys.readouterr().out.splitlines()[-1].split()
+    lines = capsys.readouterr().out.splitlines()
+    assert f"{kept['figures']['localized']['value']:.2f}" in lines[-1].split()
+    assert lines[0].endswith('32x32; box rule "paper" at threshold 0.2, right from IoU 0.5')
 
 
 @pytest.mark.slow
 def test_script_reports_localization(home, checkpoint, tmp_path, capsys):
     main = runpy.run_path(str(SCRIPT))["main"]
-    assert main((checkpoint,), home, out=tmp_path, batch_size=4) == 0
-    kept = json.loads((tmp_path / "resnet10.json").read_text())
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("resnet10, here"))
+    assert main((str(checkpoint),), home, out=tmp_path, batch_size=4) == 0
+    kept = json.loads((tmp_path / "net/report.json").read_text())
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("resnet10 ("))
     assert f"{kept['figures']['gt_known']['value']:.2f}" in line.split()
+    assert len(list((tmp_path / "net").glob("predictions.jsonl*"))) == 1

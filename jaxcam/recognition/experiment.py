@@ -3,6 +3,8 @@
 Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150, section 4.1.2.
 """
 
+import json
+import os
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -10,13 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxcam.checkpoints import checkpoint_hash
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.inputs import check_threshold
+from jaxcam.evaluation.origin import origin
 from jaxcam.geometry import iou
 from jaxcam.params import Params
 from jaxcam.recognition.pooled import cam_boxes, pooled_features
 from jaxcam.recognition.svm import LinearSvm, fit_svm
 from jaxcam.report.table import Figure, share_of
+from jaxcam.whole_files import whole_file
 
 
 class Recognition(NamedTuple):
@@ -26,10 +31,21 @@ class Recognition(NamedTuple):
         figures: the accuracies "full_image", "cam_crop" and "ground_truth_crop", and "localized", the share of images
             whose CAM box has an IoU of at least .5 with the true one: in percent, with 95% bootstrap intervals.
         penalties: the C that was chosen for each of the three SVMs.
+        threshold: of the CAM boxes, as a share of the map's maximum.
+        image_size: (height, width) that images and crops were squashed to, in pixels.
     """
 
     figures: dict[str, Figure]
     penalties: dict[str, float]
+    threshold: float
+    image_size: tuple[int, ...]
+
+    def heading(self) -> str:
+        """How the figures were made."""
+        size = "x".join(map(str, reversed(self.image_size)))
+        return (
+            f'images and crops squashed to {size}; box rule "paper" at threshold {self.threshold:g}, right from IoU 0.5'
+        )
 
 
 def recognize(
@@ -93,7 +109,33 @@ def recognize(
     measure("cam_crop", found)
     measure("ground_truth_crop", truth)
     figures["localized"] = share_of(np.sum(iou(found[1], truth[1]) >= 0.5), len(test))
-    return Recognition(figures, penalties)
+    return Recognition(figures, penalties, threshold, params.card.image_size)
+
+
+def save_recognition(found: Recognition, path: str | os.PathLike[str], *, checkpoint: str) -> None:
+    """Write what `recognize` found as JSON: figures and how they were made, the checkpoint's hash, and versions.
+
+    Args:
+        found: of `recognize`.
+        path: the file; written beside and renamed, so that it is there whole or not at all.
+        checkpoint: that the params are from.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> found = Recognition({"localized": Figure(41.0, 39.8, 42.3, 5794)}, {"full_image": 10.0}, 0.2, (224, 224))
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     save_recognition(found, f"{home}/net.json", checkpoint="tiny_imagenet")
+    ...     json.loads(Path(home, "net.json").read_text())["figures"]["localized"]["value"]
+    41.0
+    """
+    told = {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
+    told |= {"image_size": found.image_size, "box_rule": "paper", "threshold": found.threshold}
+    told |= {
+        "figures": {name: figure._asdict() for name, figure in found.figures.items()},
+        "penalties": found.penalties,
+    }
+    with whole_file(path) as file:
+        file.write(f"{json.dumps(told, indent=1)}\n".encode())
 
 
 def _true_boxes(dataset: Dataset) -> Float[np.ndarray, "n 4"]:
