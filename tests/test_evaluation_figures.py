@@ -13,6 +13,7 @@ from jaxcam.box_rules.wsol_sweep import THRESHOLDS
 from jaxcam.class_names import ilsvrc2012_id
 from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example, ilsvrc, wsol
+from jaxcam.evaluation.journal import write_lines
 from tests.made_data import annotation, make_ilsvrc, make_wsol_masks
 from tests.random_network import random_params
 from tests.reference import devkit, pixel_precision
@@ -147,3 +148,15 @@ def test_the_development_kit_finds_the_reports_errors(tmp_path):
             errors += [wrong, missed]
     assert all(0 < error < 1 for place, error in enumerate(errors) if place not in (2, 6))  # top-5 of three classes: 0
     assert len({*errors[1::2]}) == 4
+
+
+def test_a_map_with_a_nan_is_a_miss_that_shows(params, dataset, tmp_path):
+    kernel = params.variables["kernel"].at[:, 1].set(np.nan)
+    broken = params.replace(variables={**params.variables, "kernel": kernel})
+    found = run(broken, dataset)
+    (line, *_) = [line for line in found.predictions if line["label"] == 1 and dataset[line["index"]].boxes]
+    assert line["true_class"] == {"box": [None] * 4, "iou": 0.0, "nothing": False}
+    assert line["point"] == [None, None]
+    assert found.classes["bee"].gt_known == 0
+    write_lines(tmp_path / "predictions.jsonl", found.predictions)
+    assert json.loads((tmp_path / "predictions.jsonl").read_text().splitlines()[line["index"]]) == line

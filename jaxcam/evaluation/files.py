@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,9 +45,9 @@ def save_report(
     files = [f"{name}.json", f"{name}.txt", f"{name}.html", "predictions.jsonl"]
     if _for_devkit(report, dataset):
         guesses = [[guess["label"] for guess in line["guesses"]] for line in report.predictions]
-        boxes = [[guess["box"] or [np.nan] * 4 for guess in line["guesses"]] for line in report.predictions]
+        boxes = [[guess["box"] for guess in line["guesses"]] for line in report.predictions]
         files.append(f"{name}.pred.loc.txt")
-        write_predictions(out / files[-1], np.array(guesses), np.array(boxes), class_ids=dataset.class_ids)
+        write_predictions(out / files[-1], np.array(guesses), np.array(boxes, np.float32), class_ids=dataset.class_ids)
     # A map with a NaN cannot be drawn.
     drawn = [sample for sample in samples if np.isfinite(sample.map).all() and np.isfinite(sample.box).all()]
     if drawn:
@@ -81,9 +82,12 @@ def _rates(counts):
 
 def _settings(report: Report) -> dict[str, str]:
     told = report.as_json()
-    left_out = ("figures", "counts", "baselines", "classes", "skipped", "versions", "best_thresholds")
-    settings = {key.replace("_", " "): _text(value) for key, value in told.items() if key not in left_out}
-    return settings | {key: str(value) for key, value in told.get("versions", {}).items()}
+    left_out = ("figures", "counts", "baselines", "classes", "skipped", "best_thresholds")
+    settings: dict[str, Any] = {}
+    for key, value in told.items():
+        if key not in left_out:
+            settings |= value if isinstance(value, dict) else {key: value}
+    return {key.replace("_", " "): _text(value) for key, value in settings.items()}
 
 
 def _text(value):
