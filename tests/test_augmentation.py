@@ -16,7 +16,8 @@ def test_crop_of_everything_is_a_resize():
 
 def test_crops_are_rectangles_of_the_image_half_of_them_mirrored():
     ramp = jnp.stack(jnp.meshgrid(jnp.arange(32.0), jnp.arange(32.0)), -1)  # channel 0: x, channel 1: y
-    crops = np.asarray(augment(jax.random.key(0), jnp.tile(ramp[None], (200, 1, 1, 1)), size=8, area=0.25, flip=True))
+    keys = jax.random.split(jax.random.key(0), 200)
+    crops = np.asarray(augment(keys, jnp.tile(ramp[None], (200, 1, 1, 1)), size=8, area=0.25, flip=True))
     inner = crops[:, 1:-1, 1:-1]
     x_steps, y_steps = np.diff(inner[..., 0], axis=2), np.diff(inner[..., 1], axis=1)
     slopes = np.abs(x_steps).mean((1, 2))

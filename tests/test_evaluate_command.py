@@ -121,6 +121,7 @@ def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["threshold"] == 0.7
 
 
+@pytest.mark.slow
 def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
     shutil.copytree(home / "net", home / "chosen")
     arguments = ["--data-dir", home / "tiny", "--split", "train", "--choose-threshold", "--out", tmp_path]

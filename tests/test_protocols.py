@@ -86,7 +86,7 @@ def assert_points_at_the_highest(line, values, file, truth):
         {"box_grid": "image"},
         {"rule": "release"},
         {"rule": "release", "box_grid": "image"},
-        {"rule": "wsol"},
+        pytest.param({"rule": "wsol"}, marks=pytest.mark.slow),
         {"rule": "release", "views": "ten_crop", "box_grid": "image"},
         {"rule": "release", "method": "saliency"},
         pytest.param({"views": "ten_crop"}, marks=pytest.mark.slow),

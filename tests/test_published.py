@@ -77,11 +77,12 @@ def test_the_benchmark_and_how_ours_were_made_stand_below():
     assert "maps by saliency" in ours[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method, folder, row",
     [
         ("cam", "net", "resnet10 (./net), here"),
-        pytest.param("saliency", "net_saliency", "backprop on resnet10 (./net), here", marks=pytest.mark.slow),
+        ("saliency", "net_saliency", "backprop on resnet10 (./net), here"),
     ],
 )
 def test_script_evaluates_each_checkpoint(tmp_path, monkeypatch, capsys, method, folder, row):

@@ -50,6 +50,7 @@ def test_commands_parse(arguments, monkeypatch):
     assert cli.main(arguments) == 0
 
 
+@pytest.mark.slow
 def test_explain_commands_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("photo.jpg", "a.jpg", "b.png"):

@@ -164,6 +164,7 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_script_reports_recognition(home, checkpoint, tmp_path, capsys):
     main = runpy.run_path(str(SCRIPT))["main"]
     assert main((str(checkpoint),), home, out=tmp_path, recognition=True) == 0

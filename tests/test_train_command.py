@@ -63,6 +63,7 @@ def test_a_run_leaves_a_checkpoint_with_its_command(run, photos):
     assert json.loads(line)["step"] == 2
 
 
+@pytest.mark.slow
 def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp_path_factory, capsys):
     three, tmp_path = tmp_path_factory.mktemp("three"), tmp_path_factory.mktemp("tuned")
     shutil.copytree(photos, three, dirs_exist_ok=True)

@@ -16,7 +16,7 @@ from jaxcam.batches import batches
 from jaxcam.checkpoints import describe, load
 from jaxcam.datasets import folder
 from jaxcam.recipes import Recipe
-from jaxcam.training import loop, run_folder, run_step, start, train, train_step
+from jaxcam.training import Parallel, loop, make_parallel, run_folder, start, train, train_step
 from jaxcam.training.augmentation import augment
 from jaxcam.training.loop import initial_params, split
 from jaxcam.training.optimization import make_optimizer, schedule
@@ -106,17 +106,17 @@ def whole(few, tmp_path_factory):
 
 @pytest.mark.parametrize("killed_after", [pytest.param(1, marks=pytest.mark.slow), 8])  # without a kept state, and with
 def test_a_run_cut_off_goes_on_to_the_same_weights(few, whole, tmp_path, monkeypatch, killed_after):
-    taken = 0
+    taken, step = 0, Parallel.step
 
     def cut_off(*arguments):
         nonlocal taken
         taken += 1
         if taken > killed_after:
             raise KeyboardInterrupt
-        return run_step(*arguments)
+        return step(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "run_step", cut_off)
+        patch.setattr(Parallel, "step", cut_off)
         train(few, TWO_EPOCHS, out=tmp_path / "cut")
     resumed = train(few, TWO_EPOCHS, out=tmp_path / "cut")
     assert all(np.array_equal(a, b) for a, b in zip(leaves(whole[1]), leaves(resumed), strict=True))
@@ -177,6 +177,11 @@ def test_split_is_even_and_exact(squares):
         split(squares, 1.0)
 
 
+def run_step(state, batch):
+    one = make_parallel("jit", 8, devices=jax.devices()[:1])
+    return one.step(one.place(state), batch)
+
+
 def one_step(squares, recipe, step=train_step):
     params = jaxcam.init(
         "resnet10", jax.random.key(0), card=initial_params(squares, recipe, None).card, **recipe.network_options()
@@ -224,7 +229,8 @@ def test_first_step_equals_the_same_step_written_plainly(squares, compiled_step)
     )
     batch = next(batches(squares, batch_size=8, image_size=(24, 24), shuffle_seed=0))
     crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 0))
-    images = augment(crop_key, jnp.asarray(batch.images, jnp.float32) / 255, size=24, area=recipe.crop_area, flip=True)
+    keys = jax.vmap(lambda index: jax.random.fold_in(crop_key, index))(jnp.asarray(batch.index))
+    images = augment(keys, jnp.asarray(batch.images, jnp.float32) / 255, size=24, area=recipe.crop_area, flip=True)
     mean, std = jnp.array([[[[0.485, 0.456, 0.406]]]]), jnp.array([[[[0.229, 0.224, 0.225]]]])
     apply = jax.jit(partial(params.network.apply, train=True, mutable=["batch_stats"]))
     (_, logits), _ = apply(params.variables, (images - mean) / std, rngs={"dropout": drop_key})

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -22,6 +22,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         split: str | None = None,
         init: str | None = None,
         cache: bool = False,
+        parallel: Literal["jit", "pmap"] = "jit",
         recipe: Annotated[Recipe, tyro.conf.arg(name="")] = default,
     ) -> int:
         """Train a network; started again with the same arguments, go on where it was cut off.
@@ -33,6 +34,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
             split: part of the data set: train for tiny_imagenet; for folder the class folders of DATA_DIR itself.
             init: a checkpoint to fine-tune: its network, and all its weights that fit.
             cache: keep all decoded images in memory.
+            parallel: how the devices of this host share a batch: one program for all, or replicas.
             recipe: how to train.
         """
         from jaxcam.datasets import DATASETS
@@ -45,7 +47,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         images = read_dataset(dataset, data_dir, DATASETS[dataset].train if split is None else split)
         data = f"{dataset}: {len(images)} images of {len(images.classes)} classes"
         record = {"data": data, "command": shlex.join(["jaxcam", *arguments])}
-        train_network(images, recipe, out=out, initial=init, cache=cache, record=record)
+        train_network(images, recipe, out=out, initial=init, cache=cache, record=record, how=parallel)
         print(f"in {out}: checkpoint, log.jsonl")
         return 0
 

@@ -45,8 +45,7 @@ def random_crop(
 
 
 def augment(
-    key: Key[Array, ""], images: Float[Array, "b h w k"], *, size: int, area: float, flip: bool
+    keys: Key[Array, "b"], images: Float[Array, "b h w k"], *, size: int, area: float, flip: bool
 ) -> Float[Array, "b size size k"]:
     """`random_crop` of each image of a batch, each with a key of its own."""
-    crop = partial(random_crop, size=size, area=area, flip=flip)
-    return jax.vmap(crop)(jax.random.split(key, images.shape[0]), images)
+    return jax.vmap(partial(random_crop, size=size, area=area, flip=flip))(keys, images)

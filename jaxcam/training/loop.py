@@ -21,8 +21,9 @@ from jaxcam.forward import forward
 from jaxcam.networks import Classifier
 from jaxcam.params import Params, default_card, init, network_shapes
 from jaxcam.recipes import Recipe
+from jaxcam.training.parallel import Parallel, make_parallel
 from jaxcam.training.run_folder import RunFolder
-from jaxcam.training.step import TrainState, run_step, start
+from jaxcam.training.step import TrainState, start
 
 REPORT_EVERY = 50  # steps between two looks at the metrics: a look waits for the device
 
@@ -35,6 +36,7 @@ def train(
     initial: str | os.PathLike | None = None,
     record: dict[str, Any] | None = None,
     cache: bool = False,
+    how: str = "jit",
 ) -> Params:
     """Train a network, or go on with a run that was cut off.
 
@@ -49,14 +51,17 @@ def train(
         initial: a checkpoint to fine-tune: its network, and all its weights of matching shape.
         record: what else the checkpoint's `card.json` shall tell.
         cache: keep all decoded images in memory.
+        how: "jit" or "pmap", on all devices of this host; see `jaxcam.training.parallel`. A run may go on with the
+            other, and on other devices.
 
     Returns:
         The params with the averaged weights.
 
     Raises:
-        ValueError: for a data set too small, a run in `out` with another recipe, or a loss that is not finite.
+        ValueError: for a data set too small, a batch that the devices cannot share evenly, a run in `out` with another
+            recipe, or a loss that is not finite.
     """
-    training, held_out = split(dataset, recipe.holdout)
+    devices, (training, held_out) = make_parallel(how, recipe.batch_size), split(dataset, recipe.holdout)
     steps_an_epoch = len(training) / recipe.batch_size
     steps = max(1, math.ceil(recipe.epochs * steps_an_epoch))
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
@@ -72,23 +77,27 @@ def train(
                 start=int(state.step),
                 cache=cache,
             )
-            state = _go_on(state, stream, held_out, run)
+            state = _go_on(state, stream, held_out, run, devices)
     return state.params
 
 
-def _go_on(state: TrainState, stream: Iterator[Batch], held_out: Dataset, run: RunFolder) -> TrainState:
+def _go_on(
+    state: TrainState, stream: Iterator[Batch], held_out: Dataset, run: RunFolder, devices: Parallel
+) -> TrainState:
     """The steps that are left, with a look at the metrics now and then, and a state kept after every epoch."""
     recipe, steps, done, metrics = state.recipe, state.steps, int(state.step), []
     epoch_ends = {math.ceil(epoch * state.steps_an_epoch): float(epoch) for epoch in range(1, math.ceil(recipe.epochs))}
     epoch_ends[steps] = recipe.epochs
+    placed = devices.place(state)
     with _progress(done, steps, recipe.batch_size) as progress:
         for step in range(done + 1, steps + 1):
-            state, measured = run_step(state, next(stream))
+            placed, measured = devices.step(placed, next(stream))
             metrics.append(measured)
             progress.update(recipe.batch_size)
             if step % REPORT_EVERY == 0:
                 progress.set_postfix(_means(metrics[-REPORT_EVERY:], step))
             if step in epoch_ends:
+                state = devices.one(placed)
                 figures = {"step": step, "epoch": epoch_ends[step], **_means(metrics, step)}
                 figures["held_out_accuracy"] = accuracy(state.params, held_out, recipe.batch_size)
                 run.keep(state, figures)

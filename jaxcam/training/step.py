@@ -1,11 +1,15 @@
 """The state of a training run and the pure step that moves it on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from jaxcam.batches import Batch
@@ -24,7 +28,7 @@ class TrainState:
     """All that a run needs to go on.
 
     Attributes:
-        step: steps done.
+        step: steps done; where replicas have a state each, every leaf has an axis of them in front.
         variables: of the network, as being trained.
         optimizer: the optimizer's state.
         average: the moving average of the variables.
@@ -33,7 +37,7 @@ class TrainState:
         steps_an_epoch: (static).
     """
 
-    step: Int[Array, ""]
+    step: Int[Array, "*replicas"]
     variables: Any
     optimizer: Any
     average: Any
@@ -68,49 +72,69 @@ def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) 
     )
 
 
-def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+def train_step(
+    state: TrainState, batch: Batch, *, axis_name: str | None = None
+) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """One step of gradient descent: augment, forward, backward, update, average.
 
-    Pure: the random numbers follow from the recipe's seed and the step alone.
+    Pure: the random numbers follow from the recipe's seed, the step, and for its crop from an image's place in the data
+    set; so they are the same however many devices share the batch. Dropout's alone depend on the devices.
 
     Args:
         state: before the step.
-        batch: uint8 images with labels.
+        batch: uint8 images with labels; a replica's part of them inside a mapped axis.
+        axis_name: of the axis that replicas are mapped over, as by `jax.pmap`: gradients, metrics and the statistics of
+            BatchNorm are then means over all of it.
 
     Returns:
         The state after the step, and the batch's mean "loss" and "accuracy" (on the augmented images).
     """
     recipe = state.recipe
-    key = jax.random.fold_in(jax.random.key(recipe.seed), state.step)
-    crop_key, drop_key = jax.random.split(key)
+    crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(recipe.seed), state.step))
+    if axis_name is not None:
+        drop_key = jax.random.fold_in(drop_key, jax.lax.axis_index(axis_name))
     images = jnp.asarray(batch.images, jnp.float32) / 255
     size = recipe.crop_size or state.card.image_size[0]
-    images = augment(crop_key, images, size=size, area=recipe.crop_area, flip=recipe.flip)
+    keys = jax.vmap(partial(jax.random.fold_in, crop_key))(jnp.asarray(batch.index))
+    images = augment(keys, images, size=size, area=recipe.crop_area, flip=recipe.flip)
     pixels = normalize_channels(images, state.card.preprocessing)
 
     def loss_of(params):
         variables, inputs = {**state.variables, "params": params}, pixels
         if recipe.bfloat16:  # BatchNorm keeps its statistics in float32
             variables["params"], inputs = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, pixels))
-        (_, logits), updates = state.network.apply(
-            variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": drop_key}
-        )
+        with shared_statistics(axis_name):
+            (_, logits), updates = state.network.apply(
+                variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": drop_key}
+            )
         logits = logits.astype(jnp.float32)
         targets = optax.smooth_labels(jax.nn.one_hot(batch.labels, logits.shape[1]), recipe.label_smoothing)
         return optax.softmax_cross_entropy(logits, targets).mean(), (logits, updates)
 
     params = state.variables["params"]
     (loss, (logits, updates)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+    accuracy = (logits.argmax(-1) == batch.labels).astype(jnp.float32).mean()
+    if axis_name is not None:
+        loss, accuracy, gradients = jax.lax.pmean((loss, accuracy, gradients), axis_name)
     optimizer = make_optimizer(recipe, schedule(recipe, state.steps, state.steps_an_epoch))
     change, optimizer_state = optimizer.update(gradients, state.optimizer, params)
     variables = {**state.variables, **updates, "params": optax.apply_updates(params, change)}
     # The average is young at first: with a fixed decay it would remember the random start.
     decay = jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step)) if recipe.ema else 0.0
     average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, variables)
-    accuracy = (logits.argmax(-1) == batch.labels).astype(jnp.float32).mean()
     state = replace(state, step=state.step + 1, variables=variables, optimizer=optimizer_state, average=average)
     return state, {"loss": loss, "accuracy": accuracy}
 
 
-# The compiled step; the state given is used up.
-run_step = jax.jit(train_step, donate_argnums=0)
+@contextmanager
+def shared_statistics(axis_name: str | None) -> Iterator[None]:
+    """Let the BatchNorms that are called inside take their statistics over a mapped axis, if there is one."""
+
+    def over_replicas(call, arguments, options, context):
+        if isinstance(context.module, nn.BatchNorm):
+            # The module is bound for this one call, and asks its field for the axis.
+            object.__setattr__(context.module, "axis_name", axis_name)
+        return call(*arguments, **options)
+
+    with nn.intercept_methods(over_replicas):
+        yield

@@ -1,0 +1,106 @@
+"""Training on several devices: the same losses and weights, whichever way and on however many."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcam.batches import batches
+from jaxcam.checkpoints import load
+from jaxcam.datasets import folder
+from jaxcam.recipes import Recipe
+from jaxcam.training import Parallel, make_parallel, start, train
+from jaxcam.training.loop import initial_params
+
+RECIPE = Recipe(
+    network="resnet10",
+    options=("width=8", "stem=small"),
+    image_size=24,
+    crop_area=0.5,
+    epochs=2.0,
+    batch_size=8,
+    learning_rate=0.05,
+    warmup_epochs=0.1,
+    ema=0.8,
+    holdout=0.0,
+)
+STEPS = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mixed_dtypes():
+    """Optax multiplies integer steps by floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """A class folder of 3 x 8 photos of noise."""
+    home, random = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    for name in ("ant", "bee", "cat"):
+        (home / name).mkdir()
+        for index in range(8):
+            Image.fromarray(random.integers(0, 256, (28, 30, 3), np.uint8)).save(home / name / f"{index}.png")
+    return folder(home)
+
+
+def run(dataset, way, count):
+    """Losses and weights of a run of twenty steps on `count` devices."""
+    devices = make_parallel(way, RECIPE.batch_size, devices=jax.devices()[:count])
+    state = start(initial_params(dataset, RECIPE, None), RECIPE, steps=STEPS, steps_an_epoch=3.0)
+    stream = batches(dataset, batch_size=RECIPE.batch_size, image_size=(24, 24), shuffle_seed=0)
+    state, losses = devices.place(state), []
+    for _ in range(STEPS):
+        state, measured = devices.step(state, next(stream))
+        losses.append(np.mean(measured["loss"]))
+    return np.array(losses), devices.one(state)
+
+
+@pytest.fixture(scope="module")
+def alone(noise):
+    return run(noise, "jit", 1)
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("way", ["jit", "pmap"])
+def test_four_devices_are_one(noise, alone, way):
+    losses, state = run(noise, way, 4)
+    assert np.ptp(alone[0]) > 0.2
+    np.testing.assert_allclose(losses, alone[0], rtol=1e-4)
+    for leaf, expected in zip(jax.tree.leaves(state), jax.tree.leaves(alone[1]), strict=True):
+        assert leaf.sharding.device_set == {jax.devices()[0]}
+        np.testing.assert_allclose(leaf, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_in_another_way(noise, tmp_path, monkeypatch):
+    taken, step = 0, Parallel.step
+
+    def cut_off(*arguments):
+        nonlocal taken
+        taken += 1
+        if taken > 4:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    whole = train(noise, RECIPE, out=tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Parallel, "step", cut_off)
+        train(noise, RECIPE, out=tmp_path / "cut", how="pmap")
+    train(noise, RECIPE, out=tmp_path / "cut")
+    resumed = load(tmp_path / "cut/checkpoint")
+    for leaf, expected in zip(jax.tree.leaves(resumed), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_allclose(leaf, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "way, batch_size, message",
+    [("jit", 6, "batch_size: got 6 for 4 devices; give a multiple"), ("xmap", 8, "parallel: got 'xmap'; use jit or")],
+)
+def test_what_cannot_be_shared(noise, tmp_path, way, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        train(noise, dataclasses.replace(RECIPE, batch_size=batch_size), out=tmp_path, how=way)
+    assert not list(tmp_path.iterdir())
