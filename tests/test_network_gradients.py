@@ -17,11 +17,8 @@ SHORT = {
     "regnet_y_400mf": {"depth": 5, "slope": 90.0},
     "vit_b_32_gap": {"depth": 2},
 }
-# The parts of these are in others: modules of parallel branches in Inception, inverted residuals in EfficientNet and
-# MobileNetV3, local response normalization in AlexNet, pooling that rounds up in SqueezeNet.
-REPEATED = ("googlenet_gap", "googlenet_torchvision", "mobilenet_v2")
 # A family whose smallest network comes in two forms is quick with one of them.
-QUICK = {name: SHORT.get(name, {}) for name in (*SMALLEST, "alexnet") if name not in REPEATED}
+QUICK = {name: SHORT.get(name, {}) for name in (*SMALLEST, "alexnet")}
 WHOLE = sorted({*SMALLEST, *SMALLEST_WITHOUT_KERNEL} - {name for name, options in QUICK.items() if not options})
 
 
