@@ -5,6 +5,8 @@ import os
 # Tests compile much and compute little: XLA's optimizations cost ten times what they save here.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Each worker's torch would otherwise take all cores from the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from jaxtyping import install_import_hook
 
