@@ -13,7 +13,7 @@ from jaxcam.commands.photos import explain
 from jaxcam.commands.running import answer
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
-from jaxcam.recipes import RECIPES, Recipe
+from jaxcam.training.recipes import RECIPES, Recipe
 
 COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate, "networks": networks, "pack": pack}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from jaxcam import cli
-from jaxcam.recipes import TINY_IMAGENET
+from jaxcam.training.recipes import TINY_IMAGENET
 
 
 def main(data_dir: Path, out: Path = Path("runs/tiny_imagenet"), epochs: float = TINY_IMAGENET.epochs) -> int:

@@ -10,9 +10,9 @@ from PIL import Image
 from jaxcam.batches import batches
 from jaxcam.checkpoints import load
 from jaxcam.datasets import folder
-from jaxcam.recipes import Recipe
 from jaxcam.training import Parallel, make_parallel, start, train
 from jaxcam.training.loop import initial_params
+from jaxcam.training.recipes import Recipe
 
 RECIPE = Recipe(
     network="resnet10",

@@ -15,11 +15,11 @@ import jaxcam
 from jaxcam.batches import batches
 from jaxcam.checkpoints import describe, load
 from jaxcam.datasets import folder
-from jaxcam.recipes import Recipe
 from jaxcam.training import Parallel, loop, make_parallel, run_folder, start, train, train_step
 from jaxcam.training.augmentation import augment
 from jaxcam.training.loop import initial_params, split
 from jaxcam.training.optimization import make_optimizer, schedule
+from jaxcam.training.recipes import Recipe
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
 RECIPE = Recipe(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxcam.commands.data import read_dataset
-from jaxcam.recipes import RECIPES, Recipe
+from jaxcam.training.recipes import RECIPES, Recipe
 
 
 def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxcam.recipes import parse_options
+from jaxcam.training.recipes import parse_options
 
 
 def import_with(arguments: Sequence[str]) -> Callable[..., int]:

@@ -20,8 +20,8 @@ from jaxcam.datasets import Dataset
 from jaxcam.forward import forward
 from jaxcam.networks import Classifier
 from jaxcam.params import Params, default_card, init, network_shapes
-from jaxcam.recipes import Recipe
 from jaxcam.training.parallel import Parallel, make_parallel
+from jaxcam.training.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
 from jaxcam.training.step import TrainState, start
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import optax
 
-from jaxcam.recipes import Recipe
+from jaxcam.training.recipes import Recipe
 
 
 def schedule(recipe: Recipe, steps: int, steps_an_epoch: float) -> Callable[[Any], Any]:

@@ -12,7 +12,7 @@ from orbax.checkpoint import v1 as ocp
 
 from jaxcam.checkpoints import save
 from jaxcam.datasets import Dataset
-from jaxcam.recipes import Recipe
+from jaxcam.training.recipes import Recipe
 from jaxcam.training.step import TrainState
 from jaxcam.whole_files import whole_file
 

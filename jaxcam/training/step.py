@@ -17,9 +17,9 @@ from jaxcam.card import Card
 from jaxcam.forward import normalize_channels
 from jaxcam.networks import Classifier
 from jaxcam.params import Params
-from jaxcam.recipes import Recipe
 from jaxcam.training.augmentation import augment
 from jaxcam.training.optimization import make_optimizer, schedule
+from jaxcam.training.recipes import Recipe
 
 
 @jax.tree_util.register_dataclass
