@@ -59,7 +59,7 @@ ARGUMENT_ORDER = (
 OPTIONAL_SUBJECTS = {"labels", "kernel", "boxes"}
 
 # What functions import; the other extras are no matter of the package's imports.
-OPTIONAL_EXTRAS = ("hub", "recognition", "torch")
+OPTIONAL_EXTRAS = ("hub", "recognition", "tensorboard", "torch")
 NAMED_OTHERWISE = {"sklearn": "scikit-learn"}
 
 # Machine paths and registry hosts; the brackets keep this file from matching itself.
