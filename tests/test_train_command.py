@@ -88,7 +88,7 @@ def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp
         (["folder", "--options", "depth=3"], "depth"),
         (["folder", "--network", "resnet19"], "network: got 'resnet19'; known are"),
         (["folder", "--init", "resnet"], "checkpoint: got 'resnet'; bundled are"),
-        (["folder", "--optimizer", "adam"], "optimizer: got 'adam'; use sgd or adamw"),
+        (["folder", "--optimizer", "adam"], "optimizer: got 'adam'; use one of sgd, caffe, adamw"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )

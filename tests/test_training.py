@@ -7,7 +7,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from PIL import Image
 
@@ -18,7 +17,6 @@ from jaxcam.datasets import folder
 from jaxcam.training import Parallel, loop, make_parallel, run_folder, start, train, train_step
 from jaxcam.training.augmentation import augment
 from jaxcam.training.loop import initial_params, split
-from jaxcam.training.optimization import make_optimizer, schedule
 from jaxcam.training.recipes import Recipe
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
@@ -237,45 +235,3 @@ def test_first_step_equals_the_same_step_written_plainly(squares, compiled_step)
     logs = np.asarray(jax.nn.log_softmax(logits), np.float64)
     targets = np.full((8, 3), 0.1 / 3) + 0.9 * np.eye(3)[batch.labels]
     assert compiled_step[1]["loss"] == pytest.approx(-(targets * logs).sum(1).mean(), rel=1e-4)
-
-
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
-def test_decay_acts_on_kernels_alone(name):
-    recipe = dataclasses.replace(RECIPE, optimizer=name, weight_decay=0.1)
-    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "scale": jnp.ones(2)}
-    optimizer = make_optimizer(recipe, 0.5)
-    change, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
-    assert float(change["kernel"].max()) < 0
-    assert not change["bias"].any()
-    assert not change["scale"].any()
-
-
-def test_schedule_warms_up_and_ends_at_zero():
-    rate = schedule(dataclasses.replace(RECIPE, learning_rate=0.4, warmup_epochs=2.0), 100, 10.0)
-    assert [float(rate(step)) for step in (0, 10, 20)] == pytest.approx([0, 0.2, 0.4])
-    assert float(rate(60)) == pytest.approx(0.2)
-    assert float(rate(100)) == pytest.approx(0, abs=1e-8)
-
-
-@pytest.mark.parametrize(
-    "field, value",
-    [
-        ("optimizer", "adam"),
-        ("epochs", 0.0),
-        ("ema", 1.5),
-        ("crop_area", -0.1),
-        ("batch_size", 0),
-        ("options", ("width",)),
-    ],
-)
-def test_a_recipe_refuses_what_cannot_be(field, value):
-    with pytest.raises(ValueError, match=f"{field}: got"):
-        dataclasses.replace(RECIPE, **{field: value})
-
-
-def test_optimizer_is_sgd_with_nesterov_momentum():
-    plain, recipe = optax.sgd(0.1, momentum=0.9, nesterov=True), dataclasses.replace(RECIPE, weight_decay=0.0)
-    params, ours = {"kernel": jnp.ones((2, 2))}, make_optimizer(recipe, 0.1)
-    gradients = {"kernel": jnp.arange(4.0).reshape(2, 2)}
-    a, b = plain.update(gradients, plain.init(params))[0], ours.update(gradients, ours.init(params), params)[0]
-    np.testing.assert_allclose(a["kernel"], b["kernel"])

@@ -9,22 +9,78 @@ import optax
 
 from jaxcam.training.recipes import Recipe
 
+MOMENTUM = 0.9
+
+# Layers of a backbone that belong to the head: the convolution that GAP networks add, SqueezeNet's class maps, NIN's.
+HEAD_LAYERS = ("cam_conv", "conv10", "cccp8")
+
 
 def schedule(recipe: Recipe, steps: int, steps_an_epoch: float) -> Callable[[Any], Any]:
-    """Learning rate at a step: linear warm-up, then a cosine to 0 at the last step."""
+    """Learning rate at a step: linear warm-up, then a cosine to 0 at the last step, or a tenth every some steps."""
     warmup = min(math.ceil(recipe.warmup_epochs * steps_an_epoch), steps // 2)
-    return optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, steps)
+    if recipe.schedule == "cosine":
+        return optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, steps)
+
+    def dropped(step):
+        # Whole numbers: a rounded quotient would put some drops a step late.
+        return recipe.learning_rate * 0.1 ** ((step + warmup) // recipe.decay_every)
+
+    return optax.join_schedules([optax.linear_schedule(0.0, recipe.learning_rate, warmup), dropped], [warmup])
 
 
 def make_optimizer(recipe: Recipe, learning_rate: Any) -> optax.GradientTransformation:
-    """The recipe's optimizer, with decay on kernels alone."""
+    """The recipe's optimizer: clipping, then decay on kernels alone, momentum, and the rates of biases and body.
 
-    def kernels(params):
-        return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    A body with rate 0 is not seen by it at all: its gradients count for no norm, and it has no state.
 
+    Args:
+        recipe: which.
+        learning_rate: a number, or a function of the step.
+
+    Returns:
+        The transformation, to be given `variables["params"]`. Its functions raise a ValueError where the recipe asks
+        for another rate of the body and the network has no head that is known.
+
+    Source of "caffe": Jia et al., "Caffe: Convolutional Architecture for Fast Feature Embedding", ACM MM 2014, arXiv
+    1408.5093; with rate r, decay d and momentum V, V <- 0.9 V + r (gradient + d w), then w <- w - V.
+    """
+    clip = optax.clip_by_global_norm(recipe.clip) if recipe.clip else optax.identity()
+    # Momentum is linear, so a rate that stays the same may be multiplied after it as well as before.
+    rates = [optax.masked(optax.scale(recipe.bias_rate), _biases), optax.masked(optax.scale(recipe.body_rate), _body)]
+    whole = optax.chain(clip, _rule(recipe, learning_rate), *(rates if recipe.body_rate != 1 else rates[:1]))
+    if recipe.body_rate:
+        return whole
+
+    def part(params):
+        return jax.tree.map(lambda frozen: "body" if frozen else "head", _body(params))
+
+    return optax.partition({"head": whole, "body": optax.set_to_zero()}, part)
+
+
+def _rule(recipe, learning_rate):
     if recipe.optimizer == "adamw":
-        return optax.adamw(learning_rate, weight_decay=recipe.weight_decay, mask=kernels)
-    return optax.chain(
-        optax.add_decayed_weights(recipe.weight_decay, mask=kernels),
-        optax.sgd(learning_rate, momentum=0.9, nesterov=True),
-    )
+        return optax.adamw(learning_rate, weight_decay=recipe.weight_decay, mask=_kernels)
+    decay = optax.add_decayed_weights(recipe.weight_decay, mask=_kernels)
+    if recipe.optimizer == "caffe":
+        return optax.chain(decay, optax.scale_by_learning_rate(learning_rate), optax.trace(MOMENTUM))
+    return optax.chain(decay, optax.sgd(learning_rate, momentum=MOMENTUM, nesterov=True))
+
+
+def _kernels(params):
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
+def _biases(params):
+    return jax.tree.map_with_path(lambda path, _: path[-1].key == "bias", params)
+
+
+def _body(params):
+    """Which leaves are outside the head."""
+
+    def outside(path, _):
+        return path[0].key != "head" and not any(step.key in HEAD_LAYERS for step in path)
+
+    body = jax.tree.map_with_path(outside, params)
+    if all(jax.tree.leaves(body)):
+        raise ValueError('body_rate: the network has no part "head", so its body is unknown; give body_rate=1')
+    return body
