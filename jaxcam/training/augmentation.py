@@ -4,7 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, Shaped
 
 
 def random_crop(
@@ -41,6 +41,38 @@ def random_crop(
     crop = jax.image.scale_and_translate(
         image, (size, size, image.shape[2]), (0, 1), scale, -corner * scale, method="linear", antialias=True
     )
+    return jnp.where(jax.random.bernoulli(flip_key) & flip, crop[:, ::-1], crop)
+
+
+def place_crop(
+    key: Key[Array, ""], image: Shaped[Array, "h w k"], *, size: int, flip: bool
+) -> Shaped[Array, "size size k"]:
+    """A square window of an image, at a uniformly random place and mirrored half of the time, without resampling.
+
+    Args:
+        key: of this image.
+        image: (h, w, k), of any dtype.
+        size: side of the window, in pixels; at most h and w.
+        flip: whether to mirror at all.
+
+    Returns:
+        (size, size, k), of the same dtype.
+
+    Raises:
+        ValueError: for a window that is empty or larger than the image.
+
+    Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks",
+    NIPS 2012: 224 of 256 pixels a side.
+
+    >>> place_crop(jax.random.key(0), jnp.ones((8, 8, 3)), size=7, flip=True).shape
+    (7, 7, 3)
+    """
+    height, width, channels = image.shape
+    if not 1 <= size <= min(height, width):
+        raise ValueError(f"size: got {size} for an image of {height} x {width} pixels; give 1 to {min(height, width)}")
+    place_key, flip_key = jax.random.split(key)
+    top, left = jax.random.randint(place_key, (2,), 0, jnp.array([height - size + 1, width - size + 1]))
+    crop = jax.lax.dynamic_slice(image, (top, left, 0), (size, size, channels))
     return jnp.where(jax.random.bernoulli(flip_key) & flip, crop[:, ::-1], crop)
 
 
