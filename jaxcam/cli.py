@@ -1,6 +1,7 @@
 """The command `jaxcam`: its table of commands."""
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -13,7 +14,7 @@ from jaxcam.commands.photos import explain
 from jaxcam.commands.running import answer
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
-from jaxcam.training.recipes import RECIPES, Recipe
+from jaxcam.training.recipes import Recipe, find_recipe
 
 COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate, "networks": networks, "pack": pack}
 
@@ -28,14 +29,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 where some photos could not be read; 2 for a mistake of the user's; 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # A recipe's values are the defaults that `train` shows, so its data set is looked up before parsing.
-    recipe = RECIPES.get(arguments[1], Recipe()) if arguments[:1] == ["train"] and arguments[1:] else Recipe()
-    run = partial(
-        tyro.extras.subcommand_cli_from_dict,
-        {**COMMANDS, "train": train_with(recipe, arguments), "import-weights": import_with(arguments)},
+    return answer(partial(_run, arguments))
+
+
+def _run(arguments):
+    train = train_with(_recipe(arguments), arguments)
+    return tyro.extras.subcommand_cli_from_dict(
+        {**COMMANDS, "train": train, "import-weights": import_with(arguments)},
         prog="jaxcam",
         description="Class activation maps: where a network sees what it says, and how well it finds it.",
         args=arguments,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    return answer(run)
+
+
+def _recipe(arguments):
+    """The recipe whose values are the defaults that `train` shows, which is looked up before parsing."""
+    if arguments[:1] != ["train"]:
+        return Recipe()
+    finder = ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--recipe", nargs="?")
+    return find_recipe("".join(arguments[1:2]), finder.parse_known_args(arguments)[0].recipe)

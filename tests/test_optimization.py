@@ -11,7 +11,7 @@ import pytest
 
 from jaxcam.params import default_card, make_network, network_shapes
 from jaxcam.training.optimization import make_optimizer, schedule
-from jaxcam.training.recipes import CHOICES, Recipe
+from jaxcam.training.recipe import CHOICES, Recipe
 from tests.reference.caffe_solver import solve, steps_rate
 
 RECIPE = Recipe(learning_rate=0.05, weight_decay=0.1)

@@ -1,10 +1,16 @@
-"""Recipes refuse what cannot be, one option at a time and together."""
+"""Recipes refuse what cannot be, and are found by name and by data set."""
 
 import dataclasses
+import math
 
+import jax
 import pytest
 
-from jaxcam.training.recipes import Recipe
+from jaxcam import cli
+from jaxcam.datasets import DATASETS
+from jaxcam.params import make_network
+from jaxcam.training.optimization import schedule
+from jaxcam.training.recipes import CUB, FOLDER, ILSVRC_RELEASE, MODERN, PRESETS, RECIPES, Recipe, find_recipe
 
 
 @pytest.mark.parametrize(
@@ -41,3 +47,46 @@ def test_a_placed_crop_fits_into_what_is_loaded():
     assert Recipe(crop="placed", crop_size=300).load_size is None  # the network's size may be as large
     with pytest.raises(ValueError, match="crop_size: got 224 out of 200 pixels"):
         Recipe(crop="placed", image_size=224, load_size=200)
+
+
+def test_every_data_set_has_a_preset_for_its_recipe():
+    assert RECIPES.keys() == DATASETS.keys()
+    assert set(RECIPES.values()) <= {preset.recipe for preset in PRESETS.values()}
+    assert find_recipe("tfds:caltech_birds2011") == FOLDER
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_its_network(name):
+    recipe = find_recipe("folder", name)
+    assert make_network(recipe.network, 7, **recipe.network_options()).head.num_classes == 7
+
+
+def test_the_release_drops_its_rate_thrice_in_at_most_160_000_steps():
+    images = 1_281_167 - round(1_281_167 * ILSVRC_RELEASE.holdout)
+    steps = math.ceil(ILSVRC_RELEASE.epochs * images / ILSVRC_RELEASE.batch_size)
+    assert 159_900 < steps <= 160_000
+    with jax.numpy_dtype_promotion("standard"):
+        rate = schedule(ILSVRC_RELEASE, steps, images / ILSVRC_RELEASE.batch_size)
+        rates = [float(rate(step)) for step in (0, 39_999, 40_000, 80_000, 120_000, steps - 1)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-6])
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["cub"], CUB),
+        (["cub", "--recipe", "modern", "--epochs", "3"], MODERN),
+        (["tfds:mnist", "--out", "x", "--recipe=release"], ILSVRC_RELEASE),
+        (["--help"], Recipe()),
+    ],
+)
+def test_a_recipe_is_chosen_by_data_set_or_by_name(arguments, expected, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(cli, "train_with", lambda recipe, _: chosen.append(recipe) or (lambda: 0))
+    cli.main(["train", *arguments])
+    assert chosen == [expected]
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones(capsys):
+    assert cli.main(["train", "cub", "--recipe", "best"]) == 2
+    assert "error: recipe: got 'best'; known are release, head, cub" in capsys.readouterr().err

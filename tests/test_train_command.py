@@ -81,7 +81,7 @@ def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp
 @pytest.mark.parametrize(
     "change, message",
     [
-        (["tiny"], "dataset: got 'tiny'; known are tiny_imagenet, folder"),
+        (["tiny"], "dataset: got 'tiny'; known are ilsvrc, cub"),
         (["tiny_imagenet"], "no such file"),
         (["folder", "--epochs", "0"], "epochs: got 0.0; give a number above 0"),
         (["folder", "--options", "width"], 'options: got width; write "name=value"'),
