@@ -32,7 +32,7 @@ class Sample:
 
     Attributes:
         photo: uint8 (h, w, 3).
-        map: raw map (h, w) of the predicted class.
+        map: raw map (h, w) of the predicted class; in training, of the true one.
         box: (4,) from that map.
         truth: (m, 4) ground-truth boxes; none where the data set has none.
         guess: name of the predicted class.
@@ -81,14 +81,15 @@ def save_contact_sheet(path: str | os.PathLike[str], samples: Sequence[Sample]) 
     for axes in figure.subplots(rows, COLUMNS, squeeze=False).flat:
         axes.set_axis_off()
     for axes, sample in zip(figure.axes, samples, strict=False):
-        _draw(axes, sample)
+        draw_sample(axes, sample)
     figure.supxlabel("heat and white box: the predicted class · green box: ground truth", fontsize=8.5)
     with whole_file(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is an empty frame
         FigureCanvasAgg(figure).print_png(file)
 
 
-def _draw(axes: Axes, sample: Sample) -> None:
+def draw_sample(axes: Axes, sample: Sample) -> None:
+    """A sample's heatmap with its boxes; what is guessed stands above, what is true below."""
     height, width = sample.photo.shape[:2]
     axes.imshow(overlay(sample.photo, sample.map), extent=(0, width, height, 0), interpolation="bicubic")
     _outline(axes, sample.box, FOUND, 3.0)
