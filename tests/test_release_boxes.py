@@ -1,5 +1,9 @@
 """The released box generator against a plain restatement and OpenCV's contours; its quirks by hand; ways to run it."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -227,6 +231,24 @@ def test_large_maps_inside_a_compiled_function():
     maps[..., 20:40, 30:60] = 1
     found = jax.jit(lambda maps: find(2 * maps))(maps)
     np.testing.assert_array_equal(found, np.broadcast_to(np.float32([30, 20, 60, 40]), found.shape))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no choice of cores on this system")
+def test_large_maps_on_one_core():
+    # There a program and its callback have one thread for all that they wait for.
+    program = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import jax, numpy as np
+from jaxcam.box_rules import boxes
+find = jax.jit(lambda maps: boxes(2 * maps, rule="release"))
+for seed in range(3):
+    print(np.asarray(find(np.random.default_rng(seed).uniform(size=(4, 160, 200)).astype(np.float32))).shape)
+"""
+    alone = {**os.environ, "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=4", "device_count=1")}
+    options = {"env": alone, "capture_output": True, "text": True, "timeout": 200}
+    assert subprocess.run([sys.executable, "-c", program], check=True, **options).stdout == "(4, 2, 4)\n" * 3
 
 
 @pytest.mark.parametrize(

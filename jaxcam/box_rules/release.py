@@ -5,6 +5,7 @@ generator that its authors released. The heatmap is not written as a JPEG in bet
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -21,6 +22,10 @@ MARGIN = 5  # pixels that a box keeps from the right and the lower border
 
 # Rank of the class, and whether its loose (0) or its tight (1) box, for each of the five guesses.
 FIVE_BOXES = ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0))
+
+# Numbers handed to a callback in one array. On a CPU, JAX copies larger ones in the threads that run its programs, and
+# where each of those waits for a callback of its own, nobody is left to copy (jax-ml/jax#24255).
+PIECE = 16_000
 
 Rectangle = tuple[int, int, int, int]  # x, y, width, height, as OpenCV gives it
 
@@ -68,9 +73,39 @@ def release_boxes(maps: Float[type_of_array, "... h w"], *, inclusive_corners: b
     find = partial(boxes_on_host, inclusive_corners=inclusive_corners)
     if not isinstance(maps, jax.core.Tracer):
         return jnp.asarray(find(maps))
-    result = jax.ShapeDtypeStruct((*maps.shape[:-2], 2, 4), jnp.float32)
     # A box is a step function of its map: its gradient is zero.
-    return jax.pure_callback(find, result, lax.stop_gradient(maps), vmap_method="expand_dims")
+    return call_for_each(find, lax.stop_gradient(maps))
+
+
+def call_for_each(
+    find: Callable[[np.ndarray], np.ndarray],
+    maps: Float[type_of_array, "... h w"],
+    sizes: Int[type_of_array, "... 2"] | None = None,
+) -> Float[Array, "... 2 4"]:
+    """The two boxes that a host function finds in each map, from inside a compiled program.
+
+    Args:
+        find: (h, w) of NumPy -> (2, 4).
+        maps: floating-point (..., h, w).
+        sizes: (height, width) of the corner of each map that `find` is given; by default all of it.
+    """
+    *batch, height, width = maps.shape
+    if sizes is None:
+        sizes = jnp.broadcast_to(jnp.array([height, width]), (*batch, 2))
+
+    def call(size, *pieces):
+        whole = np.concatenate([np.asarray(piece) for piece in pieces]).reshape(height, width)
+        rows, columns = np.asarray(size).tolist()
+        return find(whole[:rows, :columns]).astype(np.float32)
+
+    def of_one(one):
+        values, size = one
+        pieces = jnp.split(values.reshape(-1), list(range(PIECE, values.size, PIECE)))
+        result = jax.ShapeDtypeStruct((2, 4), jnp.float32)
+        return jax.pure_callback(call, result, size, *pieces, vmap_method="sequential")
+
+    found = lax.map(of_one, (maps.reshape(-1, height, width), jnp.asarray(sizes).reshape(-1, 2)))
+    return found.reshape(*batch, 2, 4)
 
 
 def five_box_guesses(

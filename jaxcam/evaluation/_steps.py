@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from jaxcam.arrays import type_of_array
 from jaxcam.box_rules import boxes
-from jaxcam.box_rules.release import boxes_on_host
+from jaxcam.box_rules.release import boxes_on_host, call_for_each
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import forward, kernel_of, preprocess
 from jaxcam.geometry import resize
@@ -201,10 +201,5 @@ def _boxes(maps: Array, threshold: Array, sizes: Array | None, protocol: Protoco
     if sizes is None:
         return boxes(maps, rule="release")
 
-    def cropped(maps: type_of_array, sizes: type_of_array) -> np.ndarray:
-        # A callback is given JAX arrays, and must not slice them on the device that waits for it.
-        rows = zip(np.asarray(maps), np.asarray(sizes), strict=True)
-        return np.stack([boxes_on_host(of_image[:, :h, :w]) for of_image, (h, w) in rows])
-
-    shape = jax.ShapeDtypeStruct((*maps.shape[:2], 2, 4), jnp.float32)
-    return jax.pure_callback(cropped, shape, maps, sizes, vmap_method="sequential")
+    of_each = jnp.broadcast_to(sizes[:, None], (*maps.shape[:2], 2))
+    return call_for_each(boxes_on_host, maps, of_each)
