@@ -66,10 +66,17 @@ def test_attention_dropout_is_one_of_two():
     assert 0.68 < is_dropped.mean() < 0.82
 
 
-def test_attention_dropout_keeps_features_of_zeros_in_peace():
-    nothing = jnp.zeros((2, 2, 3))
-    for rate in (0.0, 1.0):
-        np.testing.assert_array_equal(attention_dropout(jax.random.key(0), nothing, drop_rate=rate, threshold=0.5), 0)
+def test_only_more_than_the_threshold_is_dropped():
+    features = jnp.array([1.0, 2.0, 4.0]).reshape(1, 3, 1)
+    for threshold, kept in [(1.0, [1, 2, 4]), (0.5, [1, 2, 0]), (0.0, [0, 0, 0])]:
+        dropped = attention_dropout(jax.random.key(0), features, drop_rate=1.0, threshold=threshold)
+        np.testing.assert_array_equal(dropped.ravel(), kept)
+
+
+def test_the_threshold_itself_is_erased():
+    features, maps = jnp.ones((1, 1, 3, 1)), jnp.array([[[0.0, 1.0, 2.0]]])
+    for threshold, kept in [(1.0, [1, 1, 0]), (0.5, [1, 0, 0]), (0.1, [1, 0, 0])]:
+        np.testing.assert_array_equal(erase_seen(features, maps, threshold=threshold).ravel(), kept)
 
 
 def test_what_a_map_saw_is_erased():
