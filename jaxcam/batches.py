@@ -48,6 +48,7 @@ def batches(
     cache: bool = False,
     crops: Float[np.ndarray, "n 4"] | None = None,
     on_error: str = "stop",
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """The data set in batches: once in order, or endlessly shuffled.
 
@@ -64,13 +65,15 @@ def batches(
             are rounded outwards to whole pixels, and one pixel at least remains.
         on_error: "stop" at an unreadable image, or "skip" it: its row is masked and keeps its index. Reading it again
             with `jaxcam.image_files.read_image` says why.
+        share: (i, n): the i-th n-th of the rows of each batch of a shuffled stream, for host i of n; no other is read.
 
     Returns:
         An iterator of `Batch`.
 
     Raises:
-        ValueError: for an empty data set, a batch size below 1, a start outside the pass, another `on_error`, another
-            number of crops, or (while iterating) an unreadable image that is not to be skipped.
+        ValueError: for an empty data set, a batch size below 1 or one that cannot be shared, a start outside the pass,
+            another `on_error`, another number of crops, or (while iterating) an unreadable image that is not to be
+            skipped.
 
     >>> from jaxcam.datasets import Dataset
     >>> batches(Dataset((), ("cat",)), batch_size=8, image_size=(64, 64))
@@ -84,21 +87,37 @@ def batches(
     if crops is not None and len(crops) != len(dataset):
         raise ValueError(f"crops: got {len(crops)} for {len(dataset)} images; give one an image")
     check_on_error(on_error)
-    if not flags.FLAGS.is_parsed():  # Grain reads absl flags, which only absl's own main parses
-        flags.FLAGS.mark_as_parsed()
     files = _Files(dataset, image_size, interpolation, on_error, crops)
     source = _decode_all(files) if cache else files
-    order = grain.MapDataset.range(len(dataset))
-    if shuffle_seed is not None:
-        order = order.shuffle(seed=shuffle_seed).repeat()
-    rows = order.map(source.read).batch(
-        batch_size, drop_remainder=False, batch_fn=lambda rows: _collate(rows, batch_size)
-    )
+    part, parts = share
+    if batch_size % parts or (parts > 1 and shuffle_seed is None):
+        raise ValueError(f"share: got {parts} parts of {batch_size} rows; give a divisor, and a shuffle_seed")
+    size = batch_size // parts
+    rows = _order(len(dataset), shuffle_seed).map(source.read)
+    rows = rows.batch(size, drop_remainder=False, batch_fn=lambda rows: _collate(rows, size))[part::parts]
     if not 0 <= start <= len(rows):
         raise ValueError(f"start: got {start} of {len(rows)} batches; give how many to skip")
     iterator = iter(rows.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=8)))
     grain.experimental.set_next_index(iterator, start)
     return iterator
+
+
+def batch_indices(count: int, *, batch_size: int, shuffle_seed: int, number: int) -> list[int]:
+    """Which images of a data set of `count` are in a batch of the stream of `batches`, the first being number 0.
+
+    >>> batch_indices(4, batch_size=3, shuffle_seed=0, number=0)
+    [0, 3, 1]
+    """
+    order = _order(count, shuffle_seed)
+    return [int(order[number * batch_size + row]) for row in range(batch_size)]
+
+
+def _order(count, shuffle_seed):
+    """Places in a data set: once in order, or endlessly shuffled."""
+    if not flags.FLAGS.is_parsed():  # Grain reads absl flags, which only absl's own main parses
+        flags.FLAGS.mark_as_parsed()
+    order = grain.MapDataset.range(count)
+    return order if shuffle_seed is None else order.shuffle(seed=shuffle_seed).repeat()
 
 
 def check_squash(card: Card) -> None:

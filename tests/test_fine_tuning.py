@@ -10,8 +10,8 @@ import jaxcam
 from jaxcam.card import CAFFE, Card
 from jaxcam.datasets import Dataset
 from jaxcam.params import Params, make_network
-from jaxcam.training.loop import initial_params
 from jaxcam.training.recipes import Recipe
+from jaxcam.training.starting import initial_params
 from tests.reference.weights import random_variables
 
 CLASSES = ("ant", "bee", "cat")

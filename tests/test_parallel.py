@@ -11,8 +11,8 @@ from jaxcam.batches import batches
 from jaxcam.checkpoints import load
 from jaxcam.datasets import folder
 from jaxcam.training import Parallel, make_parallel, start, train
-from jaxcam.training.loop import initial_params
 from jaxcam.training.recipes import Recipe
+from jaxcam.training.starting import initial_params
 
 RECIPE = Recipe(
     network="resnet10",
@@ -21,7 +21,7 @@ RECIPE = Recipe(
     crop_area=0.5,
     epochs=2.0,
     batch_size=8,
-    learning_rate=0.05,
+    learning_rate=0.005,  # at ten times that, one ReLU that rounds to the other side soon parts two runs
     warmup_epochs=0.1,
     ema=0.8,
     holdout=0.0,
@@ -49,7 +49,7 @@ def noise(tmp_path_factory):
 
 def run(dataset, way, count):
     """Losses and weights of a run of twenty steps on `count` devices."""
-    devices = make_parallel(way, RECIPE.batch_size, devices=jax.devices()[:count])
+    devices = make_parallel(way, RECIPE, devices=jax.devices()[:count])
     state = start(initial_params(dataset, RECIPE, None), RECIPE, steps=STEPS, steps_an_epoch=3.0)
     stream = batches(dataset, batch_size=RECIPE.batch_size, image_size=(24, 24), shuffle_seed=0)
     state, losses = devices.place(state), []
@@ -68,7 +68,7 @@ def alone(noise):
 @pytest.mark.parametrize("way", ["jit", "pmap"])
 def test_four_devices_are_one(noise, alone, way):
     losses, state = run(noise, way, 4)
-    assert np.ptp(alone[0]) > 0.2
+    assert np.ptp(alone[0]) > 0.1
     np.testing.assert_allclose(losses, alone[0], rtol=1e-4)
     for leaf, expected in zip(jax.tree.leaves(state), jax.tree.leaves(alone[1]), strict=True):
         assert leaf.sharding.device_set == {jax.devices()[0]}
@@ -89,7 +89,7 @@ def test_a_run_goes_on_in_another_way(noise, tmp_path, monkeypatch):
     whole = train(noise, RECIPE, out=tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Parallel, "step", cut_off)
-        train(noise, RECIPE, out=tmp_path / "cut", how="pmap")
+        train(noise, RECIPE, out=tmp_path / "cut", parallel="pmap")
     train(noise, RECIPE, out=tmp_path / "cut")
     resumed = load(tmp_path / "cut/checkpoint")
     for leaf, expected in zip(jax.tree.leaves(resumed), jax.tree.leaves(whole), strict=True):
@@ -98,9 +98,12 @@ def test_a_run_goes_on_in_another_way(noise, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "way, batch_size, message",
-    [("jit", 6, "batch_size: got 6 for 4 devices; give a multiple"), ("xmap", 8, "parallel: got 'xmap'; use jit or")],
+    [
+        ("jit", 6, "batch_size: got 6 for 4 devices; give a multiple of 4"),
+        ("xmap", 8, "parallel: got 'xmap'; use jit or"),
+    ],
 )
 def test_what_cannot_be_shared(noise, tmp_path, way, batch_size, message):
     with pytest.raises(ValueError, match=message):
-        train(noise, dataclasses.replace(RECIPE, batch_size=batch_size), out=tmp_path, how=way)
+        train(noise, dataclasses.replace(RECIPE, batch_size=batch_size), out=tmp_path, parallel=way)
     assert not list(tmp_path.iterdir())

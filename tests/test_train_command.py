@@ -59,7 +59,7 @@ def test_a_run_leaves_a_checkpoint_with_its_command(run, photos):
     record = jaxcam.describe(run / "checkpoint")
     assert record["command"].startswith(f"jaxcam train folder --data-dir {photos}")
     assert (record["network"], record["options"]) == ("resnet10", {"width": 8, "stem": "small"})
-    (line,) = (run / "log.jsonl").read_text().splitlines()
+    (line,) = (run / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["step"] == 2
 
 

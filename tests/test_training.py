@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from functools import partial
+from itertools import islice
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +16,9 @@ from jaxcam.batches import batches
 from jaxcam.checkpoints import describe, load
 from jaxcam.datasets import folder
 from jaxcam.training import Parallel, loop, make_parallel, run_folder, start, train, train_step
-from jaxcam.training.augmentation import augment
-from jaxcam.training.loop import initial_params, split
+from jaxcam.training.augmentation import random_crop
 from jaxcam.training.recipes import Recipe
+from jaxcam.training.starting import initial_params, split
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
 RECIPE = Recipe(
@@ -68,7 +69,9 @@ def leaves(params):
 
 
 def log_of(out):
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    """What a run wrote down, but for its speed."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{**line, "images_per_second": 0, "data_wait": 0} for line in lines]
 
 
 @pytest.mark.core
@@ -153,15 +156,29 @@ def test_another_recipe_in_the_same_folder_is_refused(squares, trained):
         train(squares, dataclasses.replace(RECIPE, seed=1), out=trained[0])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(few, tmp_path, monkeypatch):
-    def far_too_large(*arguments):
-        fresh = initial_params(*arguments)
-        return fresh.replace(variables=jax.tree.map(lambda leaf: leaf * jnp.float32(1e30), fresh.variables))
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(few, whole, tmp_path, monkeypatch):
+    def spoilt(*arguments, start=0, **options):
+        for number, batch in enumerate(batches(*arguments, start=start, **options), start=start + 1):
+            # An image of the tenth step is as no image can be.
+            yield batch._replace(images=batch.images * np.float32(np.nan)) if number == 10 else batch
 
-    monkeypatch.setattr(loop, "initial_params", far_too_large)
-    with pytest.raises(ValueError, match="loss: not finite by step"):
-        train(few, TWO_EPOCHS, out=tmp_path)
-    assert not (tmp_path / "checkpoint").exists()
+    in_order = next(islice(batches(few_training(few), batch_size=8, image_size=(24, 24), shuffle_seed=0), 9, None))
+    first = few_training(few)[int(in_order.index[0])].path.name
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "batches", spoilt)
+        with pytest.raises(
+            ValueError, match=f"loss: not finite at step 10, whose batch of 8 images begins with {first}"
+        ):
+            train(few, TWO_EPOCHS, out=tmp_path)
+    # What was kept is of the epoch before, and goes on to the same weights.
+    assert describe(tmp_path / "checkpoint")["training"]["step"] == 6
+    assert [path.name for path in (tmp_path / "states").iterdir()] == ["6"]
+    resumed = train(few, TWO_EPOCHS, out=tmp_path)
+    assert all(np.array_equal(a, b) for a, b in zip(leaves(whole[1]), leaves(resumed), strict=True))
+
+
+def few_training(few):
+    return split(few, RECIPE.holdout)[0]
 
 
 def test_split_is_even_and_exact(squares):
@@ -176,7 +193,7 @@ def test_split_is_even_and_exact(squares):
 
 
 def run_step(state, batch):
-    one = make_parallel("jit", 8, devices=jax.devices()[:1])
+    one = make_parallel("jit", state.recipe, devices=jax.devices()[:1])
     return one.step(one.place(state), batch)
 
 
@@ -228,7 +245,8 @@ def test_first_step_equals_the_same_step_written_plainly(squares, compiled_step)
     batch = next(batches(squares, batch_size=8, image_size=(24, 24), shuffle_seed=0))
     crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 0))
     keys = jax.vmap(lambda index: jax.random.fold_in(crop_key, index))(jnp.asarray(batch.index))
-    images = augment(keys, jnp.asarray(batch.images, jnp.float32) / 255, size=24, area=recipe.crop_area, flip=True)
+    crop = partial(random_crop, size=24, area=recipe.crop_area, flip=True)
+    images = jax.vmap(crop)(jax.vmap(lambda key: jax.random.split(key, 5)[0])(keys), batch.images / np.float32(255))
     mean, std = jnp.array([[[[0.485, 0.456, 0.406]]]]), jnp.array([[[[0.229, 0.224, 0.225]]]])
     apply = jax.jit(partial(params.network.apply, train=True, mutable=["batch_stats"]))
     (_, logits), _ = apply(params.variables, (images - mean) / std, rngs={"dropout": drop_key})

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from jaxcam.card import Card
@@ -47,7 +49,7 @@ def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) ->
     with _named(folder, "its card.json does not describe a network of this version"):
         card = card_from_json(contents["card"])
         module = _network_from_record(contents["record"], card) if network is None else network
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = network_shapes(module, card)
         expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
         differences = leaf_differences(expected, contents["leaves"])
@@ -65,6 +67,8 @@ def save(
     params: Params, folder: str | os.PathLike, *, record: dict[str, Any] | None = None, overwrite: bool = False
 ) -> None:
     """Write a checkpoint folder: beside its place first, then renamed, so that it is there whole or not at all.
+
+    Where a program has several processes, all of them call it, with the same params and a folder that all see.
 
     Args:
         params: what to save.
@@ -88,11 +92,13 @@ def save(
     if not isinstance(params.network, Classifier):
         raise ValueError("params: got a model made from functions; save its variables with Orbax instead")
     check_place(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as home:
-        fresh, old = Path(home) / "fresh", Path(home) / "old"
-        fresh.mkdir()
-        ocp.save_checkpointables(fresh / "arrays", {"variables": params.variables})
+    with _beside(folder) as home:
+        fresh, old = home / "fresh", home / "old"
+        # Of several processes the first one writes what is not spread over their devices.
+        variables = params.variables if jax.process_count() == 1 else jax.device_get(params.variables)
+        ocp.save_checkpointables(fresh / "arrays", {"variables": variables})
+        if jax.process_index() > 0:
+            return
         # It names the folder that was written to, which is nobody's business once the checkpoint is passed on.
         (fresh / "arrays" / "commit_success.txt").unlink(missing_ok=True)
         contents = {
@@ -110,6 +116,28 @@ def save(
             if old.exists():
                 old.rename(folder)
             raise
+
+
+@contextmanager
+def _beside(folder):
+    """An empty folder beside another, for all processes of a program; gone at the end, when all have come to it."""
+    if jax.process_count() == 1:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as home:
+            Path(home, "fresh").mkdir()
+            yield Path(home)
+        return
+    home = folder.parent / f".{folder.name}.hosts"
+    if jax.process_index() == 0:
+        shutil.rmtree(home, ignore_errors=True)
+        Path(home, "fresh").mkdir(parents=True)
+    multihost_utils.sync_global_devices("checkpoint opened")
+    try:
+        yield home
+    finally:
+        multihost_utils.sync_global_devices("checkpoint closed")
+        if jax.process_index() == 0:
+            shutil.rmtree(home)
 
 
 def check_place(folder: Path, *, overwrite: bool) -> None:

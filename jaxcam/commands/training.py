@@ -1,54 +1,88 @@
 """`jaxcam train`: a network's weights from a data set."""
 
 import shlex
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from jaxcam.commands.data import read_dataset
-from jaxcam.training.recipes import RECIPES, Recipe
+from jaxcam.commands.data import DATASET, find_layout, read_dataset
+from jaxcam.commands.hosts import Hosts
+from jaxcam.training.recipes import PRESETS, Recipe
+
+PREEMPTED = 143  # the exit code of a process that SIGTERM ended, so that clusters start it again
+PRESET = tyro.conf.arg(metavar=f"{{{','.join(PRESETS)}}}")
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a run goes about it, whatever it is to learn.
+
+    Attributes:
+        cache: keep all decoded images in memory.
+        parallel: how the devices share a batch: one program for all, or replicas.
+        save_every: steps between two states kept, besides those of the epochs' ends.
+        tensorboard: write the figures for TensorBoard too.
+        profile: trace ten steps, into OUT/profile, for TensorBoard or Perfetto.
+    """
+
+    cache: bool = False
+    parallel: Literal["jit", "pmap"] = "jit"
+    save_every: int = 1000
+    tensorboard: bool = False
+    profile: bool = False
 
 
 def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
     """The command `train`, whose options have the values of a recipe; the arguments go into the checkpoint's record."""
 
     def train(
-        dataset: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar=f"{{{','.join(RECIPES)}}}")],
+        dataset: Annotated[tyro.conf.Positional[str], DATASET],
         *,
         data_dir: Path,
         out: Path,
         split: str | None = None,
+        recipe: Annotated[str | None, PRESET] = None,
         init: str | None = None,
-        cache: bool = False,
-        parallel: Literal["jit", "pmap"] = "jit",
-        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = default,
+        running: Annotated[Running, tyro.conf.arg(name="")] = Running(),
+        hosts: Annotated[Hosts, tyro.conf.arg(name="")] = Hosts(),  # noqa: B008 (a constant)
+        values: Annotated[Recipe, tyro.conf.arg(name="")] = default,
     ) -> int:
         """Train a network; started again with the same arguments, go on where it was cut off.
 
         Args:
             dataset: the layout of the data; its recipe gives the other options' defaults.
             data_dir: the data set's folder, as it is distributed.
-            out: folder of the run: its checkpoint (after every epoch), the states to resume from, its log.
-            split: part of the data set: train for tiny_imagenet; for folder the class folders of DATA_DIR itself.
+            out: folder of the run: its checkpoint, the states to resume from, its log, curves and heatmaps.
+            split: part of the data set: train for most; for folder, wsol and packed what lies in DATA_DIR itself.
+            recipe: another recipe, for the other options' defaults; README.md lists them.
             init: a checkpoint to fine-tune: its network, and all its weights that fit.
-            cache: keep all decoded images in memory.
-            parallel: how the devices of this host share a batch: one program for all, or replicas.
-            recipe: how to train.
+            running: how to go about it.
+            hosts: the processes of the run.
+            values: how to train.
         """
-        from jaxcam.datasets import DATASETS
-        from jaxcam.training import train as train_network
-
-        if dataset not in RECIPES:
-            raise ValueError(f"dataset: got {dataset!r}; known are {', '.join(RECIPES)}")
         if arguments[1] != dataset:
             raise ValueError(f"dataset: got it behind other options; write jaxcam train {dataset} --data-dir ...")
-        images = read_dataset(dataset, data_dir, DATASETS[dataset].train if split is None else split)
+        split = find_layout(dataset).train if split is None else split
+        hosts.join()
+        images = read_dataset(dataset, data_dir, split)
         data = f"{dataset}: {len(images)} images of {len(images.classes)} classes"
         record = {"data": data, "command": shlex.join(["jaxcam", *arguments])}
-        train_network(images, recipe, out=out, initial=init, cache=cache, record=record, how=parallel)
-        print(f"in {out}: checkpoint, log.jsonl")
-        return 0
+        return _train(images, values, out=out, initial=init, record=record, **asdict(running))
 
     return train
+
+
+def _train(images, recipe, *, out, **options):
+    from jaxcam.training import Preempted, train
+
+    try:
+        train(images, recipe, out=out, **options)
+    except Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        return PREEMPTED
+    print(f"in {out}: checkpoint, metrics.jsonl, curves.png, heatmaps, emergence.png")
+    return 0

@@ -6,6 +6,7 @@ from typing import Any
 # Imported when first asked for: the command line reads the recipes, and starts without JAX.
 _MODULE_OF = {
     "Parallel": "jaxcam.training.parallel",
+    "Preempted": "jaxcam.training.preemption",
     "TrainState": "jaxcam.training.step",
     "make_parallel": "jaxcam.training.parallel",
     "start": "jaxcam.training.step",
@@ -13,7 +14,7 @@ _MODULE_OF = {
     "train_step": "jaxcam.training.step",
 }
 
-__all__ = ["Parallel", "TrainState", "make_parallel", "start", "train", "train_step"]
+__all__ = ["Parallel", "Preempted", "TrainState", "make_parallel", "start", "train", "train_step"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,5 @@
 """Random crops and mirrors on the device, inside the compiled step."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
@@ -74,10 +72,3 @@ def place_crop(
     top, left = jax.random.randint(place_key, (2,), 0, jnp.array([height - size + 1, width - size + 1]))
     crop = jax.lax.dynamic_slice(image, (top, left, 0), (size, size, channels))
     return jnp.where(jax.random.bernoulli(flip_key) & flip, crop[:, ::-1], crop)
-
-
-def augment(
-    keys: Key[Array, "b"], images: Float[Array, "b h w k"], *, size: int, area: float, flip: bool
-) -> Float[Array, "b size size k"]:
-    """`random_crop` of each image of a batch, each with a key of its own."""
-    return jax.vmap(partial(random_crop, size=size, area=area, flip=flip))(keys, images)

@@ -31,7 +31,8 @@ class Recipe:
     """One way to train a network.
 
     Attributes:
-        network: a name of `jaxcam.networks.NETWORKS`; with `--init`, the checkpoint's network is used instead.
+        network: a name of `jaxcam.networks.NETWORKS`; with `--init`, the checkpoint's network is used instead, unless
+            this one is made of it, as vgg16_gap is of vgg16.
         options: of that network, as "name=value"; a value is JSON or a plain word.
         image_size: side of the squashed images, in pixels: what the card says, and the network is evaluated at. By
             default that of the checkpoint given by `--init`, else the network's own.

@@ -1,17 +1,24 @@
-"""A run's folder: what was asked for, the states to resume from, the checkpoint so far and the log."""
+"""A run's folder: what was asked for, the states to resume from and the checkpoint so far."""
 
 import hashlib
 import json
 import os
+import shutil
+import sys
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from jaxcam.checkpoints import save
+from jaxcam.checkpoints.hashes import leaf_hashes
 from jaxcam.datasets import Dataset
+from jaxcam.params import Params
+from jaxcam.training.parallel import Parallel
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.step import TrainState
 from jaxcam.whole_files import whole_file
@@ -21,62 +28,131 @@ LEAVES = ("step", "variables", "optimizer", "average")
 
 
 class RunFolder:
-    """Keeps and finds the states of one run; a context manager, which waits for pending writes at its end."""
+    """Keeps and finds the states of one run; a context manager, which waits for pending writes at its end.
+
+    All hosts of a run have one, of a folder that all of them see.
+    """
 
     def __init__(
         self, folder: Path, recipe: Recipe, initial: str | os.PathLike | None, dataset: Dataset, record: dict[str, Any]
     ):
         self.folder, values = folder.absolute(), asdict(recipe)
         self._claim({**values, "initial": str(initial) if initial else None, "data": _digest(dataset)})
-        if initial:  # its network is used, and not the recipe's
+        if initial:  # whose network the checkpoint may have, and not the recipe's; its record tells
             values = {name: value for name, value in values.items() if name not in ("network", "options")}
             record = {**record, "initial": str(initial)}
         self.record = {**record, "recipe": values}
         policy = ocp.training.preservation_policies.LatestN(KEPT)
         self.states = ocp.training.Checkpointer(self.folder / "states", preservation_policy=policy)
+        self.pending: Any = None  # the step being written, and what tells its end
 
     def __enter__(self) -> "RunFolder":
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self.states.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        try:
+            self._wait()
+        except ValueError:
+            if kind is None:  # otherwise there is a worse one to tell of
+                raise
+        finally:
+            self.states.close()
 
-    def resume(self, state: TrainState) -> TrainState:
-        """The newest state kept, or the one given where there is none."""
-        if self.states.latest is None:
-            return state
-        tree = {name: getattr(state, name) for name in LEAVES}
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), tree)
-        step = self.states.latest.step
-        kept = self.states.load_checkpointables(step, {"state": expected})["state"]
-        return replace(state, **kept)
+    def resume(self, state: TrainState, devices: Parallel) -> TrainState:
+        """The newest state kept that is as it was saved, or the one given where there is none.
 
-    def keep(self, state: TrainState, figures: dict[str, Any]) -> None:
-        """Write the checkpoint of the averaged weights, a line of the log, and the state.
-
-        The state comes last: a run cut off in between does this epoch again, and writes the same again.
+        Newer ones that are damaged are put aside, as `damaged/<step>`, and said to be.
         """
-        record = {**self.record, "training": figures}
-        save(state.params, self.folder / "checkpoint", record=record, overwrite=True)
-        log = self.folder / "log.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        lines = [line for line in lines if json.loads(line)["step"] < figures["step"]]
-        with whole_file(log) as file:
-            file.write("".join(f"{line}\n" for line in [*lines, json.dumps(figures)]).encode())
-        self.states.save_checkpointables(
-            int(state.step), {"state": {name: getattr(state, name) for name in LEAVES}}, force=True
-        )
+        damaged = []
+        for kept in sorted(self.states.checkpoints, key=lambda kept: kept.step, reverse=True):
+            try:
+                found = self._load(kept.step, state, devices)
+            except Exception as error:  # noqa: BLE001 (damaged files make errors of many kinds)
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                damaged.append((kept.step, reason))
+                continue
+            self._put_aside(damaged, f"going on from step {kept.step}")
+            return found
+        if damaged:
+            told = "; ".join(f"step {step}: {reason}" for step, reason in damaged)
+            raise ValueError(f"out: no state in {self.folder / 'states'} can be read ({told}); give another folder")
+        return state
+
+    def keep(self, state: TrainState, devices: Parallel) -> None:
+        """Write a placed state, while the run goes on; waits for the one before."""
+        state = devices.whole(state)
+        tree = {name: getattr(state, name) for name in LEAVES}
+        step = int(state.step)
+        self._wait()
+        hashes = {name: leaf["sha256"] for name, leaf in leaf_hashes(tree).items()}
+        with self._named(step):
+            self.pending = (
+                step,
+                self.states.save_checkpointables_async(
+                    step, {"state": tree}, force=True, custom_metadata={"sha256": hashes}
+                ),
+            )
+
+    def publish(self, params: Params, figures: dict[str, Any]) -> None:
+        """Write the checkpoint of the averaged weights, with the figures so far in its record."""
+        self._wait()
+        with self._named(figures["step"]):
+            save(params, self.folder / "checkpoint", record={**self.record, "training": figures}, overwrite=True)
+
+    def _load(self, step, state, devices):
+        tree = {name: getattr(state, name) for name in LEAVES}
+        sharding = devices.sharding
+        expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+        found = self.states.load_checkpointables(step, {"state": expected})["state"]
+        stored = self.states.checkpointables_metadata(step).custom_metadata["sha256"]
+        differing = [name for name, leaf in leaf_hashes(found).items() if stored.get(name) != leaf["sha256"]]
+        if differing:
+            raise ValueError(f"{len(differing)} arrays are not as they were saved ({', '.join(differing[:3])})")
+        return replace(state, **jax.tree.map(lambda leaf: leaf.addressable_data(0), found))
+
+    def _put_aside(self, damaged, told):
+        for step, reason in damaged:
+            if jax.process_index() == 0:
+                aside = self.folder / "damaged" / str(step)
+                aside.parent.mkdir(exist_ok=True)
+                shutil.rmtree(aside, ignore_errors=True)
+                (self.folder / "states" / str(step)).rename(aside)
+                print(f"warning: the state of step {step} is damaged ({reason}); {told}", file=sys.stderr)
+        if damaged:
+            if jax.process_count() > 1:
+                multihost_utils.sync_global_devices("damaged states put aside")
+            self.states.reload()
+
+    def _wait(self):
+        """Wait for the state that is being written."""
+        if self.pending is not None:
+            (step, response), self.pending = self.pending, None
+            with self._named(step):
+                response.result()
+
+    @contextmanager
+    def _named(self, step):
+        """Any error of a write as one that says what is safe."""
+        try:
+            yield
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            raise ValueError(
+                f"out: what step {step} came to could not be written to {self.folder} ({reason}); "
+                "the states kept before are whole: once there is room, the same command goes on"
+            ) from error
 
     def _claim(self, asked: dict[str, Any]) -> None:
         """Make the folder this run's, or see that it is."""
         path, asked = self.folder / "recipe.json", json.loads(json.dumps(asked))
         if not path.exists():
-            with whole_file(path) as file:
-                file.write((json.dumps(asked, indent=1) + "\n").encode())
+            if jax.process_index() == 0:
+                with whole_file(path) as file:
+                    file.write((json.dumps(asked, indent=1) + "\n").encode())
             return
         try:
-            before = dict(json.loads(path.read_text(encoding="utf-8")))
+            # What an older version had no field for, it did as the defaults do.
+            before = {**json.loads(json.dumps(asdict(Recipe()))), **json.loads(path.read_text(encoding="utf-8"))}
         except (ValueError, TypeError) as error:
             raise ValueError(f"out: {path} is damaged ({error}); give another folder") from None
         keys = [key for key in sorted(asked) if before.get(key) != asked[key]]

@@ -1,7 +1,5 @@
 """The state of a training run and the pure step that moves it on."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -9,15 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from jaxcam.batches import Batch
 from jaxcam.card import Card
-from jaxcam.forward import normalize_channels
 from jaxcam.networks import Classifier
 from jaxcam.params import Params
-from jaxcam.training.augmentation import augment
+from jaxcam.training.inputs import prepare
+from jaxcam.training.objective import Rows, objective
 from jaxcam.training.optimization import make_optimizer, schedule
 from jaxcam.training.recipes import Recipe
 
@@ -32,6 +29,7 @@ class TrainState:
         variables: of the network, as being trained.
         optimizer: the optimizer's state.
         average: the moving average of the variables.
+        failed_at: the first step whose loss or gradients were not finite, counted from 1; -1 as long as all were.
         network, card, recipe: static.
         steps: length of the whole run (static).
         steps_an_epoch: (static).
@@ -41,6 +39,7 @@ class TrainState:
     variables: Any
     optimizer: Any
     average: Any
+    failed_at: Int[Array, "*replicas"]
     network: Classifier = field(metadata={"static": True})
     card: Card = field(metadata={"static": True})
     recipe: Recipe = field(metadata={"static": True})
@@ -64,6 +63,7 @@ def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) 
         variables=params.variables,
         optimizer=optimizer,
         average=average,
+        failed_at=jnp.array(-1, jnp.int32),
         network=params.network,
         card=params.card,
         recipe=recipe,
@@ -74,11 +74,11 @@ def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) 
 
 def train_step(
     state: TrainState, batch: Batch, *, axis_name: str | None = None
-) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+) -> tuple[TrainState, dict[str, Shaped[Array, ""]]]:
     """One step of gradient descent: augment, forward, backward, update, average.
 
-    Pure: the random numbers follow from the recipe's seed, the step, and for its crop from an image's place in the data
-    set; so they are the same however many devices share the batch. Dropout's alone depend on the devices.
+    Pure: the random numbers follow from the recipe's seed, the step, and for an image from its place in the data set;
+    so they are the same however many devices share the batch. Dropout's alone depend on the devices.
 
     Args:
         state: before the step.
@@ -87,54 +87,54 @@ def train_step(
             BatchNorm are then means over all of it.
 
     Returns:
-        The state after the step, and the batch's mean "loss" and "accuracy" (on the augmented images).
+        The state after the step, and of the batch: "loss", "accuracy" (means over the augmented images),
+        "gradient_norm" (before clipping), the "learning_rate", and "failed_at" of the state.
     """
     recipe = state.recipe
-    crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(recipe.seed), state.step))
+    step_key = jax.random.fold_in(jax.random.key(recipe.seed), state.step)
+    image_key, dropout_key = jax.random.split(step_key)
     if axis_name is not None:
-        drop_key = jax.random.fold_in(drop_key, jax.lax.axis_index(axis_name))
-    images = jnp.asarray(batch.images, jnp.float32) / 255
-    size = recipe.crop_size or state.card.image_size[0]
-    keys = jax.vmap(partial(jax.random.fold_in, crop_key))(jnp.asarray(batch.index))
-    images = augment(keys, images, size=size, area=recipe.crop_area, flip=recipe.flip)
-    pixels = normalize_channels(images, state.card.preprocessing)
-
-    def loss_of(params):
-        variables, inputs = {**state.variables, "params": params}, pixels
-        if recipe.bfloat16:  # BatchNorm keeps its statistics in float32
-            variables["params"], inputs = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, pixels))
-        with shared_statistics(axis_name):
-            (_, logits), updates = state.network.apply(
-                variables, inputs, train=True, mutable=["batch_stats"], rngs={"dropout": drop_key}
-            )
-        logits = logits.astype(jnp.float32)
-        targets = optax.smooth_labels(jax.nn.one_hot(batch.labels, logits.shape[1]), recipe.label_smoothing)
-        return optax.softmax_cross_entropy(logits, targets).mean(), (logits, updates)
-
-    params = state.variables["params"]
-    (loss, (logits, updates)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
-    accuracy = (logits.argmax(-1) == batch.labels).astype(jnp.float32).mean()
+        dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
+    keys = jax.vmap(partial(jax.random.fold_in, image_key))(jnp.asarray(batch.index))
+    pixels, targets = prepare(keys, batch, recipe=recipe, card=state.card)
+    rows = Rows(pixels, targets, jnp.asarray(batch.labels), keys)
+    loss, accuracy, gradients, statistics = _gradients(state, rows, dropout_key, axis_name)
     if axis_name is not None:
         loss, accuracy, gradients = jax.lax.pmean((loss, accuracy, gradients), axis_name)
-    optimizer = make_optimizer(recipe, schedule(recipe, state.steps, state.steps_an_epoch))
-    change, optimizer_state = optimizer.update(gradients, state.optimizer, params)
-    variables = {**state.variables, **updates, "params": optax.apply_updates(params, change)}
-    # The average is young at first: with a fixed decay it would remember the random start.
-    decay = jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step)) if recipe.ema else 0.0
-    average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, variables)
-    state = replace(state, step=state.step + 1, variables=variables, optimizer=optimizer_state, average=average)
-    return state, {"loss": loss, "accuracy": accuracy}
+    params, rate = state.variables["params"], schedule(recipe, state.steps, state.steps_an_epoch)
+    change, optimizer = make_optimizer(recipe, rate).update(gradients, state.optimizer, params)
+    variables = {**statistics, "params": optax.apply_updates(params, change)}
+    average = variables
+    if recipe.ema:
+        # The average is young at first: with a fixed decay it would remember the random start.
+        share = 1 - jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step))
+        # In this form, what does not change has exactly itself as its average.
+        average = jax.tree.map(lambda old, new: old + share * (new - old), state.average, variables)
+    norm = optax.tree.norm(gradients)
+    fails = (state.failed_at < 0) & ~(jnp.isfinite(loss) & jnp.isfinite(norm))
+    failed_at = jnp.where(fails, state.step + 1, state.failed_at)
+    measured = {"loss": loss, "accuracy": accuracy, "gradient_norm": norm, "failed_at": failed_at}
+    measured["learning_rate"] = jnp.asarray(rate(state.step), jnp.float32)
+    state = replace(state, step=state.step + 1, variables=variables, optimizer=optimizer, average=average)
+    return replace(state, failed_at=failed_at), measured
 
 
-@contextmanager
-def shared_statistics(axis_name: str | None) -> Iterator[None]:
-    """Let the BatchNorms that are called inside take their statistics over a mapped axis, if there is one."""
-
-    def over_replicas(call, arguments, options, context):
-        if isinstance(context.module, nn.BatchNorm):
-            # The module is bound for this one call, and asks its field for the axis.
-            object.__setattr__(context.module, "axis_name", axis_name)
-        return call(*arguments, **options)
-
-    with nn.intercept_methods(over_replicas):
-        yield
+def _gradients(
+    state: TrainState, rows: Rows, dropout_key: Array, axis_name: str | None
+) -> tuple[Float[Array, ""], Float[Array, ""], Any, Any]:
+    """Mean loss, accuracy and gradients of a batch, computed part by part, and the statistics behind the last part."""
+    count, params = state.recipe.accumulate, state.variables["params"]
+    statistics = {name: part for name, part in state.variables.items() if name != "params"}
+    of_rows = partial(objective, network=state.network, card=state.card, recipe=state.recipe, axis_name=axis_name)
+    compute = jax.value_and_grad(of_rows, has_aux=True)
+    sums: Any = None
+    for place in range(count):  # written out: for CPUs, XLA compiles convolutions in a loop to slow ones
+        # Every device that has some of the rows has as many of each part.
+        part = jax.tree.map(lambda row, place=place: row.reshape(-1, count, *row.shape[1:])[:, place], rows)
+        (loss, (accuracy, statistics)), gradients = compute(
+            params, statistics, part, jax.random.fold_in(dropout_key, place)
+        )
+        found = (loss, accuracy, gradients)
+        sums = found if sums is None else jax.tree.map(jnp.add, sums, found)
+    loss, accuracy, gradients = jax.tree.map(lambda total: total / count, sums)
+    return loss, accuracy, gradients, statistics

@@ -1,0 +1,67 @@
+"""What the first host of a run writes for people to look at: figures, curves, heatmaps, a trace."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+
+from jaxcam.datasets import Dataset
+from jaxcam.params import Params
+from jaxcam.report.curves import save_curves
+from jaxcam.training.emergence import choose_examples, no_heatmaps, save_emergence, save_heatmaps
+from jaxcam.training.run_log import RunLog, read_log
+
+TRACED = (10, 20)  # steps of this start: the first ones compile
+
+
+class Showing:
+    """Keeps a run's log and pictures; a context manager. On other hosts than the first it does nothing.
+
+    Args:
+        folder: the run's.
+        since: the step that the run goes on from.
+        held_out: images, of some of which heatmaps are drawn.
+        tensorboard: write for TensorBoard too.
+        profile: trace some steps into `folder/profile`.
+    """
+
+    def __init__(self, folder: Path, *, since: int, held_out: Dataset, tensorboard: bool, profile: bool):
+        self.folder, self.first = folder, jax.process_index() == 0
+        self.examples, self.profile = choose_examples(held_out), profile and self.first
+        self.log = RunLog(folder, since=since, tensorboard=tensorboard) if self.first else None
+        self.trace = ExitStack()
+
+    def __enter__(self) -> "Showing":
+        if self.log is not None:
+            self.log.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.trace.close()
+        if self.log is not None:
+            self.log.__exit__(kind, error, trace)
+        if self.first and kind is None:
+            save_curves(self.folder / "curves.png", read_log(self.folder), title=self.folder.name)
+            save_emergence(self.folder)
+
+    def step(self, number: int) -> None:
+        """Begin or end the trace behind a step of this start, counted from 1."""
+        if self.profile and number == TRACED[0]:
+            self.trace.enter_context(jax.profiler.trace(str(self.folder / "profile")))
+        elif self.profile and number == TRACED[1]:
+            self.trace.close()
+
+    def line(self, figures: dict[str, Any]) -> None:
+        """A line of figures."""
+        if self.log is not None:
+            self.log.write(figures)
+
+    def epoch(self, params: Params, epoch: float) -> str:
+        """Heatmaps as they are behind an epoch; says why, where there can be none."""
+        if self.first:
+            save_heatmaps(params, self.examples, self.folder, epoch)
+        return no_heatmaps(params)

@@ -1,0 +1,95 @@
+"""What training starts with: the images, and the weights, fresh or a checkpoint's."""
+
+import os
+from dataclasses import replace
+from typing import Any, cast
+
+import jax
+
+from jaxcam.batches import check_squash
+from jaxcam.card import Card
+from jaxcam.checkpoints import describe, load
+from jaxcam.datasets import Dataset
+from jaxcam.networks import Classifier
+from jaxcam.params import Params, default_card, init, network_shapes
+from jaxcam.training.optimization import HEAD_LAYERS
+from jaxcam.training.recipes import Recipe
+
+# What a network with pooled class maps is called after the plain one that it is made of.
+MADE_OF_PLAIN = ("_gap", "_gmp", "_plus_gap")
+
+
+def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
+    """The images to train on, and the share `holdout` of them, evenly spread, that is left out to measure on."""
+    count = round(len(dataset) * holdout)
+    if len(dataset) - count < 1:
+        raise ValueError(f"dataset: got {len(dataset)} images, of which {count} are held out; give more")
+    held = {(2 * part + 1) * len(dataset) // (2 * count) for part in range(count)}
+    left = tuple(example for index, example in enumerate(dataset.examples) if index not in held)
+    return replace(dataset, examples=left), replace(dataset, examples=tuple(dataset[index] for index in sorted(held)))
+
+
+def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike | None) -> Params:
+    """Fresh weights for the data set's classes; with `initial`, that checkpoint's weights as far as they fit.
+
+    The network is then the checkpoint's; but that of the recipe where it is made of it: `vgg16_gap` of a `vgg16`, whose
+    body it takes over whole, and whose head it does not.
+
+    Raises:
+        ValueError: where a body does not fit.
+    """
+    old = None if initial is None else load(initial)
+    same_classes = old is not None and old.card.classes == dataset.classes
+    card = old.card if old else default_card(recipe.network, ())
+    card = replace(card, classes=dataset.classes, class_ids=dataset.class_ids)
+    if not same_classes:  # a threshold was chosen for other classes
+        card = replace(card, threshold=Card().threshold)
+    check_squash(card)
+    if recipe.image_size is not None:
+        card = replace(card, image_size=(recipe.image_size, recipe.image_size))
+    key = jax.random.key(recipe.seed)
+    if old is None or initial is None:
+        return init(recipe.network, key, card=card, **recipe.network_options())
+    plain = describe(initial).get("network")
+    if recipe.network in [f"{plain}{ending}" for ending in MADE_OF_PLAIN]:
+        return _with_body(init(recipe.network, key, card=card, **recipe.network_options()), old, f"{initial} ({plain})")
+    # A network of the table, since no other was named to `load`.
+    network = cast("Classifier", old.network).for_classes(len(dataset.classes))
+    return _with_weights(init(network, key, card=card), old, same_classes)
+
+
+def _with_weights(fresh: Params, old: Params, same_classes: bool) -> Params:
+    """The weights of the same network for other classes, where they do not depend on these."""
+    one_more = cast("Classifier", fresh.network).for_classes(len(fresh.card.classes) + 1)
+
+    def choose(new, kept, with_one_more):
+        # What grows with the classes means nothing for other classes, even where their number is the same.
+        fits = new.shape == kept.shape and (same_classes or new.shape == with_one_more.shape)
+        return kept if fits else new
+
+    shapes = network_shapes(one_more, fresh.card)
+    return fresh.replace(variables=jax.tree.map(choose, fresh.variables, old.variables, shapes))
+
+
+def _with_body(fresh: Params, old: Params, name: str) -> Params:
+    """The weights of a plain network's body in one that pools class maps, whose head stays fresh."""
+    before, missing = dict(jax.tree.leaves_with_path(old.variables)), []
+
+    def choose(path: Any, new: Any) -> Any:
+        names = [step.key for step in path]
+        # A head's leaves fit by chance: it weighs other features.
+        if names[1] == "head" or any(name in HEAD_LAYERS for name in names):
+            return new
+        kept = before.get(path)
+        if kept is None or kept.shape != new.shape:
+            missing.append("/".join(names))
+            return new
+        return kept
+
+    variables = jax.tree.map_with_path(choose, fresh.variables)
+    if missing:
+        raise ValueError(
+            f"initial: {name} has no {', '.join(missing[:3])} of the shape that the recipe's network needs "
+            f"({len(missing)} such arrays); train the checkpoint's own network, or import its weights into the other"
+        )
+    return fresh.replace(variables=variables)
