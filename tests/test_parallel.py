@@ -36,15 +36,19 @@ def mixed_dtypes():
         yield
 
 
-@pytest.fixture(scope="module")
-def noise(tmp_path_factory):
+def make_noise(home):
     """A class folder of 3 x 8 photos of noise."""
-    home, random = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    random = np.random.default_rng(0)
     for name in ("ant", "bee", "cat"):
         (home / name).mkdir()
         for index in range(8):
             Image.fromarray(random.integers(0, 256, (28, 30, 3), np.uint8)).save(home / name / f"{index}.png")
-    return folder(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    return folder(make_noise(tmp_path_factory.mktemp("noise")))
 
 
 def run(dataset, way, count):

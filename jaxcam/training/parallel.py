@@ -57,9 +57,7 @@ class Parallel(NamedTuple):
             The next state, and metrics; those of "pmap" once a device of this host.
         """
         if self.name == "jit":
-            split = _shardings(self.devices).split
-            rows = jax.tree.map(partial(jax.make_array_from_process_local_data, split), batch)
-            return _mesh_step(self.devices)(state, rows)
+            return _mesh_step(self.devices)(state, jax.tree.map(self._spread, batch))
         count = len(self.here)
         shares = jax.tree.map(lambda rows: rows.reshape(count, -1, *rows.shape[1:]), batch)
         return _replica_step(self.devices)(state, jax.device_put(shares, _shardings(self.here).split))
@@ -75,6 +73,12 @@ class Parallel(NamedTuple):
         if self.name == "jit":
             return jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
         return self._gathered(state, self.here[:1])
+
+    def _spread(self, rows):
+        """Rows of this host on its devices, as its part of the rows of all."""
+        parts = [jax.device_put(*part) for part in zip(np.split(rows, len(self.here)), self.here, strict=True)]
+        shape = (parts[0].shape[0] * len(self.devices), *rows.shape[1:])
+        return jax.make_array_from_single_device_arrays(shape, _shardings(self.devices).split, parts)
 
     def _gathered(self, state, devices):
         sharding = _shardings(devices).whole
