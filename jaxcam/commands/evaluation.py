@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxcam.commands.data import DATASET, find_layout, read_dataset
+from jaxcam.commands.hosts import Hosts
 
 
 def evaluate(
@@ -31,6 +32,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 64,
     gallery: int = 96,
+    hosts: Annotated[Hosts, tyro.conf.arg(name="")] = Hosts(),  # noqa: B008 (a constant)
     out: Path = Path("out"),
 ) -> int:
     """Measure a network on a data set: a table, JSON, a line for each image, and a page to look at.
@@ -61,25 +63,30 @@ def evaluate(
         limit: use only so many images, evenly spaced over the data set.
         batch_size: images a step, shared among the devices.
         gallery: how many images the page shows.
-        out: folder for the results.
+        hosts: the processes of the run.
+        out: folder for the results, which all processes see.
     """
+    _check_choice(choose_threshold, split, threshold, checkpoint)
+    hosts.join()
     from jaxcam.checkpoints import load
     from jaxcam.evaluation import Protocol
 
-    _check_choice(choose_threshold, split, threshold, checkpoint)
     protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size), checkpoint or "tiny_imagenet"
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
-    given["on_error"] = on_error if "on_error" in find_layout(dataset).options else None
-    split = find_layout(dataset).test if split is None else split
-    examples, params = read_dataset(dataset, data_dir, split, **given), load(checkpoint)
-    _check(params, examples, limit, on_error)
-    examples = examples if limit is None else examples.spread(limit)
+    params = load(checkpoint)
+    examples = _checked(params, _read(dataset, data_dir, split, on_error, given), limit, on_error)
     name = f"{dataset} {examples.split}".strip()
     how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "on_error": on_error}
     if choose_threshold:
         return _keep_threshold(params, examples, out, name=name, checkpoint=checkpoint, how=how)
     how |= {"threshold": threshold, "gallery": gallery, "checkpoint": checkpoint}
     return _measure(params, examples, out, name=name, how=how, data_dir=data_dir, limit=limit, blacklist=blacklist)
+
+
+def _read(dataset, data_dir, split, on_error, given):
+    layout = find_layout(dataset)
+    given["on_error"] = on_error if "on_error" in layout.options else None
+    return read_dataset(dataset, data_dir, layout.test if split is None else split, **given)
 
 
 def _measure(params, examples, out, *, name, how, **options):
@@ -95,10 +102,14 @@ def _measure(params, examples, out, *, name, how, **options):
 
 def _keep_threshold(params, examples, out, *, name, checkpoint, how):
     """Measure all thresholds, and write the best one into the checkpoint's card."""
+    import jax
+
     from jaxcam.evaluation import Protocol, choose_threshold, write_threshold
     from jaxcam.report.table import save_table
 
     protocol, curve = how["protocol"], choose_threshold(params, examples, **how)
+    if jax.process_index() > 0:
+        return 0
     write_threshold(checkpoint, params.card, curve, dataset=name, protocol=protocol)
     save_table(curve, out, name="thresholds")
     print(curve, f"threshold {curve.best:g} written into the card of {checkpoint}", sep="\n")
@@ -113,16 +124,21 @@ def _check_choice(choose_threshold, split, threshold, checkpoint):
         raise ValueError(f"--choose-threshold: it needs {needs}")
 
 
-def _check(params, examples, limit, on_error):
-    """Before the long work: the classes, and one look at every file. What cannot be read is an error, or a warning."""
+def _checked(params, examples, limit, on_error):
+    """The images to use, with their classes and every file looked at before the long work.
+
+    What cannot be read is an error, or a warning.
+    """
     from jaxcam.datasets import inspect
     from jaxcam.evaluation import check_classes
 
     check_classes(params.card, examples)
-    findings = inspect(examples if limit is None else examples.spread(limit))
+    examples = examples if limit is None else examples.spread(limit)
+    findings = inspect(examples)
     if limit is not None:  # a class may well have none of so few
         findings = replace(findings, empty_classes=())
     if findings.unreadable and on_error == "stop":
         raise ValueError(f"{findings}; --on-error skip leaves out what cannot be read")
     if findings:
         print(f"warning: {findings}", file=sys.stderr)
+    return examples
