@@ -10,6 +10,7 @@ import jaxcam
 from jaxcam.card import CAFFE, Card
 from jaxcam.datasets import Dataset
 from jaxcam.params import Params, make_network
+from jaxcam.training import starting
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.starting import initial_params
 from tests.reference.weights import random_variables
@@ -84,3 +85,42 @@ def test_a_fresh_network_is_fed_as_it_was_designed(image_size, expected):
 def test_an_unknown_network_is_refused():
     with pytest.raises(ValueError, match=r"network: got 'resnet19'; known are .*resnet18"):
         initial_params(DATA, Recipe(network="resnet19"), None)
+
+
+def drawn(name, key, *, card, seed=1, **options):
+    network = make_network(name, len(card.classes), **options)
+    return Params(random_variables(network, card, seed=seed), network, card)
+
+
+@pytest.fixture
+def quick_init(monkeypatch):
+    monkeypatch.setattr(starting, "init", drawn)
+
+
+@pytest.mark.parametrize(
+    "plain, pooling, fresh",
+    [
+        ("mobilenet_v3_small", "mobilenet_v3_small_gap", {"params/head/classifier"}),
+        ("vgg11", "vgg11_gap", {"params/head/classifier", "params/backbone/cam_conv"}),
+    ],
+)
+def test_a_network_that_pools_class_maps_takes_a_plain_ones_body(tmp_path, quick_init, plain, pooling, fresh):
+    card = Card(CLASSES, image_size=(32, 32), threshold=0.3)
+    narrow = {"width": 64} if plain == "vgg11" else {}  # of fc6 and fc7
+    old = drawn(plain, None, card=card, seed=2, **narrow)
+    jaxcam.save(old, tmp_path / "plain")
+    new = initial_params(DATA, Recipe(network=pooling), tmp_path / "plain")
+    assert new.network == make_network(pooling, 3)
+    assert parts_that_differ(drawn(pooling, None, card=card), new).isdisjoint(fresh)
+    taken = [path for path, _ in jax.tree_util.tree_leaves_with_path(new.variables)]
+    before, after = (dict(jax.tree_util.tree_leaves_with_path(params.variables)) for params in (old, new))
+    for path in taken:
+        part = jax.tree_util.keystr(path[:-1], simple=True, separator="/")
+        assert (part in fresh) != (path in before and np.array_equal(before[path], after[path])), part
+
+
+def test_a_body_that_does_not_fit_is_refused():
+    card = Card(CLASSES, image_size=(32, 32))
+    params = drawn("mobilenet_v3_small", None, card=card)
+    with pytest.raises(ValueError, match=r"initial: mine has no backbone/.* of the shape .* \(16 such arrays\); train"):
+        starting._with_body(drawn("vgg11_gap", None, card=card), params, "mine")
