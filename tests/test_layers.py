@@ -62,6 +62,34 @@ def test_max_pool_is_torchs(window, stride, padding, size, ceil):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize(
+    "window, stride, padding, sizes",
+    [
+        (3, 2, 1, (9, 8)),
+        (3, 2, 0, (9, 10)),
+        (2, 2, 0, (7, 6)),
+        (3, 3, 1, (8, 7)),
+        (5, 2, 2, (11,)),
+        (3, 2, 1, (4, 5, 6)),
+    ],
+)
+def test_max_pool_has_the_derivative_of_a_window_reduction(window, stride, padding, sizes):
+    rng, rank = np.random.default_rng(0), len(sizes)
+    # Ties in most windows, of which the first counts.
+    x, change = (rng.integers(-1, 3, (2, *sizes, 3)).astype(np.float32) for _ in range(2))
+
+    def plain(x):
+        return nn.max_pool(x, (window,) * rank, (stride,) * rank, padding=[(padding, padding)] * rank)
+
+    pooled, back = jax.vjp(lambda x: max_pool(x, window, stride, padding=padding), x)
+    expected, plain_back = jax.vjp(plain, x)
+    weights = rng.integers(1, 9, pooled.shape).astype(np.float32)
+    np.testing.assert_array_equal(pooled, expected)
+    np.testing.assert_array_equal(back(weights)[0], plain_back(weights)[0])
+    _, moved = jax.jvp(lambda x: max_pool(x, window, stride, padding=padding), (x,), (change,))
+    assert (moved * weights).sum() == (np.asarray(plain_back(weights)[0]) * change).sum()
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("window, stride, padding", POOLS)
 def test_mean_pool_is_torchs(window, stride, padding, size):

@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
-from jaxcam.networks.layers import kernel_init
+from jaxcam.networks.layers import kernel_init, max_pool
 
 convolution = partial(nn.Conv, use_bias=False, kernel_init=kernel_init)
 batch_norm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
@@ -125,7 +125,7 @@ class ResNet(Backbone):
         kernel, stride, pool = STEMS[self.stem]
         x = convolution(self.width, (kernel, kernel), stride, padding=kernel // 2, name="conv1")(x)
         x = self.activation(batch_norm(use_running_average=not train, name="bn1")(x))
-        return nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))) if pool else x
+        return max_pool(x, 3, 2, padding=1) if pool else x
 
     def _stage(self, x, stage, train):
         groups = (self.groups, self.width_per_group) if self.block == "bottleneck" else ()

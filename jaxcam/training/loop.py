@@ -77,9 +77,7 @@ def train(
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
     with RunFolder(Path(out), recipe, initial, training, record or {}) as run:
         state = run.resume(state, devices)
-        done = int(state.step)
-        if done == steps:
-            return state.params
+        done = int(state.step)  # all of them, maybe: but for the pictures, which a run cut off late lacks
         stream = batches(
             training,
             batch_size=recipe.batch_size,

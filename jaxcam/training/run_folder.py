@@ -42,8 +42,11 @@ class RunFolder:
             values = {name: value for name, value in values.items() if name not in ("network", "options")}
             record = {**record, "initial": str(initial)}
         self.record = {**record, "recipe": values}
+        self._clear()
         policy = ocp.training.preservation_policies.LatestN(KEPT)
-        self.states = ocp.training.Checkpointer(self.folder / "states", preservation_policy=policy)
+        self.states = ocp.training.Checkpointer(
+            self.folder / "states", preservation_policy=policy, cleanup_tmp_directories=True
+        )
         self.pending: Any = None  # the step being written, and what tells its end
 
     def __enter__(self) -> "RunFolder":
@@ -59,7 +62,7 @@ class RunFolder:
             self.states.close()
 
     def resume(self, state: TrainState, devices: Parallel) -> TrainState:
-        """The newest state kept that is as it was saved, or the one given where there is none.
+        """The newest state kept that is as it was saved, or the one given where there is none; says which.
 
         Newer ones that are damaged are put aside, as `damaged/<step>`, and said to be.
         """
@@ -68,10 +71,11 @@ class RunFolder:
             try:
                 found = self._load(kept.step, state, devices)
             except Exception as error:  # noqa: BLE001 (damaged files make errors of many kinds)
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                damaged.append((kept.step, reason))
+                damaged.append((kept.step, _reason(error)))
                 continue
-            self._put_aside(damaged, f"going on from step {kept.step}")
+            self._put_aside(damaged)
+            if jax.process_index() == 0:
+                print(f"going on from step {kept.step}", file=sys.stderr)
             return found
         if damaged:
             told = "; ".join(f"step {step}: {reason}" for step, reason in damaged)
@@ -103,21 +107,25 @@ class RunFolder:
         tree = {name: getattr(state, name) for name in LEAVES}
         sharding = devices.sharding
         expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+        stored = self.states.checkpointables_metadata(step).custom_metadata.get("sha256")
+        if stored is None:
+            raise ValueError("the hashes of its arrays are missing")
         found = self.states.load_checkpointables(step, {"state": expected})["state"]
-        stored = self.states.checkpointables_metadata(step).custom_metadata["sha256"]
         differing = [name for name, leaf in leaf_hashes(found).items() if stored.get(name) != leaf["sha256"]]
         if differing:
             raise ValueError(f"{len(differing)} arrays are not as they were saved ({', '.join(differing[:3])})")
+        if int(found["step"]) != step:
+            raise ValueError(f"it is that of step {int(found['step'])}")
         return replace(state, **jax.tree.map(lambda leaf: leaf.addressable_data(0), found))
 
-    def _put_aside(self, damaged, told):
+    def _put_aside(self, damaged):
         for step, reason in damaged:
             if jax.process_index() == 0:
                 aside = self.folder / "damaged" / str(step)
                 aside.parent.mkdir(exist_ok=True)
                 shutil.rmtree(aside, ignore_errors=True)
                 (self.folder / "states" / str(step)).rename(aside)
-                print(f"warning: the state of step {step} is damaged ({reason}); {told}", file=sys.stderr)
+                print(f"warning: the state of step {step} is damaged and put aside: {reason}", file=sys.stderr)
         if damaged:
             if jax.process_count() > 1:
                 multihost_utils.sync_global_devices("damaged states put aside")
@@ -136,11 +144,21 @@ class RunFolder:
         try:
             yield
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
             raise ValueError(
-                f"out: what step {step} came to could not be written to {self.folder} ({reason}); "
+                f"out: what step {step} came to could not be written to {self.folder} ({_reason(error)}); "
                 "the states kept before are whole: once there is room, the same command goes on"
             ) from error
+
+    def _clear(self):
+        """Remove what a run that was killed left half-written, but for a checkpoint just moved out of the way."""
+        if jax.process_index() > 0:
+            return
+        for left in self.folder.glob(".checkpoint.*"):
+            if (left / "old").exists() and not (self.folder / "checkpoint").exists():
+                (left / "old").rename(self.folder / "checkpoint")
+            shutil.rmtree(left)
+        for left in [*self.folder.glob(".*.part"), *self.folder.glob("*/.*.part")]:
+            left.unlink()
 
     def _claim(self, asked: dict[str, Any]) -> None:
         """Make the folder this run's, or see that it is."""
@@ -159,6 +177,14 @@ class RunFolder:
         if keys:
             differing = "; ".join(f"{key} was {before.get(key)}, is {asked[key]}" for key in keys)
             raise ValueError(f"out: {self.folder} holds another run ({differing}); give another folder")
+
+
+def _reason(error: BaseException) -> str:
+    """What an error of Orbax's began with, in a line."""
+    while before := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = before
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text.split(" [tensorstore_spec=")[0][:300]
 
 
 def _digest(dataset: Dataset) -> str:
