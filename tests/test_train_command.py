@@ -118,6 +118,31 @@ def test_a_record_tells_the_checkpoint_that_a_run_began_with(run, photos, tmp_pa
     assert record["data"].startswith("folder: ")
 
 
+def test_an_address_is_no_folder(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "folder", "--data-dir", str(photos), "--out", "gs://bucket/run", *OPTIONS]) == 2
+    assert "out: got gs:/bucket/run, an address; give a folder" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--coordinator", "localhost:1"], "--process-id: got some of them; give all three, or none"),
+        (
+            ["--coordinator", "localhost:1", "--num-processes", "2", "--process-id", "2"],
+            "--process-id: got 2; give 0 to 1",
+        ),
+        (["--distributed"], "the other processes were not found"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_hosts_that_cannot_be_found(photos, tmp_path, capsys, command, options, message):
+    arguments = [command, "folder", "--data-dir", str(photos), "--out", str(tmp_path / "out"), *options]
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["", "{", "3"])
 def test_a_damaged_run_folder_is_named(photos, tmp_path, capsys, content):
     (tmp_path / "recipe.json").write_text(content)

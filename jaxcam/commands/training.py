@@ -84,5 +84,6 @@ def _train(images, recipe, *, out, **options):
     except Preempted as stopped:
         print(stopped, file=sys.stderr)
         return PREEMPTED
-    print(f"in {out}: checkpoint, metrics.jsonl, curves.png, heatmaps, emergence.png")
+    files = ("checkpoint", "metrics.jsonl", "curves.png", "heatmaps", "emergence.png")
+    print(f"in {out}: {', '.join(name for name in files if (out / name).exists())}")
     return 0

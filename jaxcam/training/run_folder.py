@@ -36,6 +36,8 @@ class RunFolder:
     def __init__(
         self, folder: Path, recipe: Recipe, initial: str | os.PathLike | None, dataset: Dataset, record: dict[str, Any]
     ):
+        if folder.parts and folder.parts[0].endswith(":"):
+            raise ValueError(f"out: got {folder}, an address; give a folder, such as where that storage is mounted")
         self.folder, values = folder.absolute(), asdict(recipe)
         self._claim({**values, "initial": str(initial) if initial else None, "data": _digest(dataset)})
         if initial:  # whose network the checkpoint may have, and not the recipe's; its record tells
