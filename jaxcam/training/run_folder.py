@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ class RunFolder:
             record = {**record, "initial": str(initial)}
         self.record = {**record, "recipe": values}
         self._clear()
+        logging.getLogger("absl").addFilter(_not_of_orbax)
         policy = ocp.training.preservation_policies.LatestN(KEPT)
         self.states = ocp.training.Checkpointer(
             self.folder / "states", preservation_policy=policy, cleanup_tmp_directories=True
@@ -61,7 +64,9 @@ class RunFolder:
             if kind is None:  # otherwise there is a worse one to tell of
                 raise
         finally:
-            self.states.close()
+            with suppress(Exception):  # that of a write that failed, which was told of
+                self.states.close()
+            logging.getLogger("absl").removeFilter(_not_of_orbax)
 
     def resume(self, state: TrainState, devices: Parallel) -> TrainState:
         """The newest state kept that is as it was saved, or the one given where there is none; says which.
@@ -91,7 +96,7 @@ class RunFolder:
         step = int(state.step)
         self._wait()
         hashes = {name: leaf["sha256"] for name, leaf in leaf_hashes(tree).items()}
-        with self._named(step):
+        with writing(self.folder, f"the state of step {step}", errors=Exception):
             self.pending = (
                 step,
                 self.states.save_checkpointables_async(
@@ -102,7 +107,7 @@ class RunFolder:
     def publish(self, params: Params, figures: dict[str, Any]) -> None:
         """Write the checkpoint of the averaged weights, with the figures so far in its record."""
         self._wait()
-        with self._named(figures["step"]):
+        with writing(self.folder, f"the checkpoint of step {figures['step']}", errors=Exception):
             save(params, self.folder / "checkpoint", record={**self.record, "training": figures}, overwrite=True)
 
     def _load(self, step, state, devices):
@@ -137,19 +142,8 @@ class RunFolder:
         """Wait for the state that is being written."""
         if self.pending is not None:
             (step, response), self.pending = self.pending, None
-            with self._named(step):
+            with writing(self.folder, f"the state of step {step}", errors=Exception):
                 response.result()
-
-    @contextmanager
-    def _named(self, step):
-        """Any error of a write as one that says what is safe."""
-        try:
-            yield
-        except Exception as error:
-            raise ValueError(
-                f"out: what step {step} came to could not be written to {self.folder} ({_reason(error)}); "
-                "the states kept before are whole: once there is room, the same command goes on"
-            ) from error
 
     def _clear(self):
         """Remove what a run that was killed left half-written, but for a checkpoint just moved out of the way."""
@@ -167,7 +161,7 @@ class RunFolder:
         path, asked = self.folder / "recipe.json", json.loads(json.dumps(asked))
         if not path.exists():
             if jax.process_index() == 0:
-                with whole_file(path) as file:
+                with writing(self.folder, path.name), whole_file(path) as file:
                     file.write((json.dumps(asked, indent=1) + "\n").encode())
             return
         try:
@@ -181,9 +175,28 @@ class RunFolder:
             raise ValueError(f"out: {self.folder} holds another run ({differing}); give another folder")
 
 
+@contextmanager
+def writing(folder: Path, what: str, *, errors: type[Exception] = OSError) -> Iterator[None]:
+    """An error of a write to a run's folder as a ValueError that says what is safe."""
+    try:
+        yield
+    except errors as error:
+        raise ValueError(
+            f"out: {what} could not be written to {folder} ({_reason(error)}); "
+            "what was kept before is whole: once this is mended, the same command goes on"
+        ) from error
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    """Its thousand lines on one write that fails, or on a state that is damaged, are told in one."""
+    return "orbax" not in Path(record.pathname).parts
+
+
 def _reason(error: BaseException) -> str:
     """What an error of Orbax's began with, in a line."""
-    while before := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+    while not isinstance(error, OSError) and (
+        before := error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    ):
         error = before
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     return text.split(" [tensorstore_spec=")[0][:300]

@@ -1,6 +1,6 @@
 """What the first host of a run writes for people to look at: figures, curves, heatmaps, a trace."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,7 +11,8 @@ from jaxcam.datasets import Dataset
 from jaxcam.params import Params
 from jaxcam.report.curves import save_curves
 from jaxcam.training.emergence import choose_examples, no_heatmaps, save_emergence, save_heatmaps
-from jaxcam.training.run_log import RunLog, read_log
+from jaxcam.training.run_folder import writing
+from jaxcam.training.run_log import FILE, RunLog, read_log
 
 TRACED = (10, 20)  # steps of this start: the first ones compile
 
@@ -35,18 +36,22 @@ class Showing:
 
     def __enter__(self) -> "Showing":
         if self.log is not None:
-            self.log.__enter__()
+            with writing(self.folder, FILE):
+                self.log.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.trace.close()
-        if self.log is not None:
-            self.log.__exit__(kind, error, trace)
-        if self.first and kind is None:
-            save_curves(self.folder / "curves.png", read_log(self.folder), title=self.folder.name)
-            save_emergence(self.folder)
+        if kind is not None:
+            with suppress(OSError):  # there is a worse one to tell of
+                self._close(kind, error, trace)
+            return
+        with writing(self.folder, "the log or the pictures of the end"):
+            self._close(kind, error, trace)
+            if self.first:
+                save_curves(self.folder / "curves.png", read_log(self.folder), title=self.folder.name)
+                save_emergence(self.folder)
 
     def step(self, number: int) -> None:
         """Begin or end the trace behind a step of this start, counted from 1."""
@@ -58,10 +63,17 @@ class Showing:
     def line(self, figures: dict[str, Any]) -> None:
         """A line of figures."""
         if self.log is not None:
-            self.log.write(figures)
+            with writing(self.folder, FILE):
+                self.log.write(figures)
 
     def epoch(self, params: Params, epoch: float) -> str:
         """Heatmaps as they are behind an epoch; says why, where there can be none."""
         if self.first:
-            save_heatmaps(params, self.examples, self.folder, epoch)
+            with writing(self.folder, "heatmaps"):
+                save_heatmaps(params, self.examples, self.folder, epoch)
         return no_heatmaps(params)
+
+    def _close(self, kind, error, trace):
+        self.trace.close()
+        if self.log is not None:
+            self.log.__exit__(kind, error, trace)
