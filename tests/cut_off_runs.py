@@ -98,7 +98,7 @@ def came_to(out):
         "weights": card["leaves"],
         "state": json.loads((last / "_CHECKPOINT_METADATA").read_text())["custom_metadata"]["sha256"],
         "figures": [{name: value for name, value in line.items() if name not in SPEEDS} for line in lines],
-        "pictures": {path.name: path.read_bytes() for path in sorted((out / "heatmaps").iterdir())},
+        "pictures": {path.name: path.read_bytes() for path in sorted(out.glob("heatmaps/*"))},
         "files": sorted(path.name for path in [*out.iterdir(), *(out / "states").iterdir()]),
     }
 
