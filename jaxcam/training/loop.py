@@ -85,7 +85,7 @@ def train(
             interpolation=state.card.preprocessing.interpolation,
             shuffle_seed=recipe.seed,
             start=done,
-            cache=cache,
+            cache=cache and done < steps,
             share=(jax.process_index(), jax.process_count()),
         )
         showing = Showing(run.folder, since=done, held_out=held_out, tensorboard=tensorboard, profile=profile)
