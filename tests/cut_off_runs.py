@@ -77,8 +77,8 @@ def finish(process):
 
 def cut_off(process, out, after, pattern=None):
     """Kill the command some seconds behind now, or behind the first half-written file; True if it still ran."""
-    started = time.monotonic()
-    while pattern is not None and process.poll() is None and not any(out.glob(pattern)):
+    started, before = time.monotonic(), {*out.glob(pattern)} if pattern else {}
+    while pattern is not None and process.poll() is None and not {*out.glob(pattern)} - before:
         time.sleep(0.001)
     try:
         process.wait(after)
