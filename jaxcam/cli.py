@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process by default.
 
     Returns:
-        The exit code: 0; 1 where some photos could not be read; 2 for a mistake of the user's; 130 for Ctrl-C.
+        The exit code: 0; 1 where some photos could not be read; 2 for a mistake of the user's; 130 for Ctrl-C; 143
+        for a training that SIGTERM stopped.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     return answer(partial(_run, arguments))

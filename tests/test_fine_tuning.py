@@ -87,6 +87,16 @@ def test_an_unknown_network_is_refused():
         initial_params(DATA, Recipe(network="resnet19"), None)
 
 
+def test_a_body_that_keeps_its_fresh_weights_is_refused():
+    with pytest.raises(ValueError, match=r"body_rate: got 0, .* give an initial checkpoint"):
+        initial_params(DATA, Recipe(body_rate=0.0), None)
+
+
+def test_windows_larger_than_the_image_are_refused():
+    with pytest.raises(ValueError, match="crop_size: got 224 out of 200 pixels; give a larger load_size"):
+        initial_params(DATA, Recipe(crop="placed", load_size=200), None)
+
+
 def drawn(name, key, *, card, seed=1, **options):
     network = make_network(name, len(card.classes), **options)
     return Params(random_variables(network, card, seed=seed), network, card)
@@ -122,5 +132,5 @@ def test_a_network_that_pools_class_maps_takes_a_plain_ones_body(tmp_path, quick
 def test_a_body_that_does_not_fit_is_refused():
     card = Card(CLASSES, image_size=(32, 32))
     params = drawn("mobilenet_v3_small", None, card=card)
-    with pytest.raises(ValueError, match=r"initial: mine has no backbone/.* of the shape .* \(16 such arrays\); train"):
+    with pytest.raises(ValueError, match=r"initial: mine has no params/backbone/.* .16 such arrays.; train"):
         starting._with_body(drawn("vgg11_gap", None, card=card), params, "mine")

@@ -131,7 +131,7 @@ def test_an_address_is_no_folder(photos, tmp_path, capsys, monkeypatch):
         (["--coordinator", "localhost:1"], "--process-id: got some of them; give all three, or none"),
         (
             ["--coordinator", "localhost:1", "--num-processes", "2", "--process-id", "2"],
-            "--process-id: got 2; give 0 to 1",
+            "--process-id: got 2 of 2; count from 0",
         ),
         (["--distributed"], "the other processes were not found"),
     ],

@@ -15,7 +15,7 @@ import jaxcam
 from jaxcam.batches import batches
 from jaxcam.checkpoints import describe, load
 from jaxcam.datasets import folder
-from jaxcam.training import Parallel, loop, make_parallel, run_folder, start, train, train_step
+from jaxcam.training import Parallel, loop, make_parallel, run_folder, showing, start, train, train_step
 from jaxcam.training.augmentation import random_crop
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.starting import initial_params, split
@@ -41,6 +41,14 @@ TWO_EPOCHS = dataclasses.replace(RECIPE, epochs=2.0)
 def mixed_dtypes():
     """Optax multiplies integer steps by floats."""
     with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pictures():
+    """Heatmaps take more time than the training here, and have tests of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(showing, "save_heatmaps", lambda *_: None)
         yield
 
 
@@ -181,6 +189,20 @@ def few_training(few):
     return split(few, RECIPE.holdout)[0]
 
 
+@pytest.mark.parametrize(
+    "epochs, steps_an_epoch, steps", [(50.0, 2.18, 109), (3.0, 4.0, 12), (0.5, 2.5, 2), (12.0, 765.625, 9188)]
+)
+def test_steps_of_a_run(epochs, steps_an_epoch, steps):
+    # In floating point 50 times 2.18 is more than 109.
+    assert loop._steps(epochs, steps_an_epoch) == steps
+
+
+def test_steps_between_states(few, tmp_path):
+    with pytest.raises(ValueError, match="save_every: got 0 steps; give at least 1"):
+        train(few, RECIPE, out=tmp_path, save_every=0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_split_is_even_and_exact(squares):
     training, held_out = split(squares, 0.2)
     assert (len(training), len(held_out)) == (480, 120)
@@ -246,7 +268,8 @@ def test_first_step_equals_the_same_step_written_plainly(squares, compiled_step)
     crop_key, drop_key = jax.random.split(jax.random.fold_in(jax.random.key(0), 0))
     keys = jax.vmap(lambda index: jax.random.fold_in(crop_key, index))(jnp.asarray(batch.index))
     crop = partial(random_crop, size=24, area=recipe.crop_area, flip=True)
-    images = jax.vmap(crop)(jax.vmap(lambda key: jax.random.split(key, 5)[0])(keys), batch.images / np.float32(255))
+    crop_keys = jax.vmap(lambda key: jax.random.split(jax.random.split(key)[0], 5)[0])(keys)
+    images = jax.vmap(crop)(crop_keys, batch.images / np.float32(255))
     mean, std = jnp.array([[[[0.485, 0.456, 0.406]]]]), jnp.array([[[[0.229, 0.224, 0.225]]]])
     apply = jax.jit(partial(params.network.apply, train=True, mutable=["batch_stats"]))
     (_, logits), _ = apply(params.variables, (images - mean) / std, rngs={"dropout": drop_key})

@@ -129,3 +129,20 @@ def test_one_host_told_to_stop_stops_both_and_one_process_goes_on(photos, alone,
     assert 4 <= max(int(path.name) for path in (tmp_path / "states").iterdir()) < 12
     run_alone(photos, tmp_path, 1)
     assert_same_weights(tmp_path, alone)
+
+
+def test_a_host_that_fails_ends_at_once_and_says_why(photos, tmp_path, cache):
+    for name in ("ant", "bee", "cat"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for photo in (photos / name).iterdir():
+            (tmp_path / "photos" / name / photo.name).write_bytes(photo.read_bytes())
+    (tmp_path / "photos/bee/3.png").write_bytes(b"no image")  # which one of the two is given to read
+    with hosts(tmp_path / "photos", tmp_path / "out", cache) as running:
+        began = time.monotonic()
+        while all(process.poll() is None for process in running) and time.monotonic() < began + 120:
+            time.sleep(0.05)
+        failed = next(process for process in running if process.poll() is not None)
+        failed.wait()
+        _, stderr = failed.communicate()
+    assert failed.returncode == 2, stderr
+    assert "3.png" in stderr

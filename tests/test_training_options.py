@@ -1,6 +1,7 @@
 """What a recipe's options make of a step: each against NumPy, or against the same step done in another way."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,10 @@ def mixed_dtypes():
     """Optax multiplies integer steps by floats."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+def prepared(keys, batch, **options):
+    return jax.jit(partial(prepare, **options))(keys, batch)
 
 
 def begin(recipe, **options):
@@ -113,7 +118,9 @@ def test_features_without_their_strongest_cells():
 
 
 def test_a_body_that_is_not_trained_keeps_weights_statistics_and_average():
-    before, state, _ = take(altered(body_rate=0.0, weight_decay=0.1), small_batch(), steps=3, normalized=True)
+    before, state, measured = take(altered(body_rate=0.0, weight_decay=0.1), small_batch(), steps=3, normalized=True)
+    _, _, whole = take(altered(weight_decay=0.1), small_batch(), steps=1, normalized=True)
+    assert 0 < measured["gradient_norm"] < 0.9 * whole["gradient_norm"]  # the head's alone
     for found in (state.variables, state.average):
         close(found["params"]["backbone"], before.variables["params"]["backbone"], rtol=0)
         close(found["batch_stats"], before.variables["batch_stats"], rtol=0)
@@ -141,12 +148,12 @@ def test_targets_and_pixels_in_their_order():
     batch, keys = small_batch(), jax.random.split(jax.random.key(1), 8)
     card = dataclasses.replace(CARD, preprocessing=Card().preprocessing)
     mean, std = (np.array(values) for values in (card.preprocessing.mean, card.preprocessing.std))
-    pixels, targets = prepare(keys, batch, recipe=altered(label_smoothing=0.3), card=card)
+    pixels, targets = prepared(keys, batch, recipe=altered(label_smoothing=0.3), card=card)
     np.testing.assert_allclose(targets, 0.7 * one_hot(batch) + 0.1, atol=1e-6)
     np.testing.assert_allclose(pixels, (batch.images / 255 - mean) / std, atol=1e-5)
     # Blended with its neighbour an image is still in [0, 1], and a target still sums to 1; a hidden patch is the mean.
     changed = altered(label_smoothing=0.3, mixup=1.0, hide=1.0, colour=0.5, trivial_augment=True)
-    pixels, targets = prepare(keys, batch, recipe=changed, card=card)
+    pixels, targets = prepared(keys, batch, recipe=changed, card=card)
     np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-6)
     assert np.ptp(np.asarray(targets), axis=0).max() > 0
     images = np.asarray(pixels) * std + mean
@@ -159,10 +166,10 @@ def test_targets_and_pixels_in_their_order():
 def test_crops_are_as_large_as_asked_for():
     batch, keys = small_batch(), jax.random.split(jax.random.key(1), 8)
     for crop in ("placed", "resized"):
-        pixels, _ = prepare(keys, batch, recipe=altered(crop=crop, crop_size=6), card=CARD)
+        pixels, _ = prepared(keys, batch, recipe=altered(crop=crop, crop_size=6), card=CARD)
         assert pixels.shape == (8, 6, 6, 3)
     with pytest.raises(ValueError, match=f"size: got 9 for an image of {SIDE} x {SIDE}"):
-        prepare(keys, batch, recipe=altered(crop_size=9), card=CARD)
+        prepared(keys, batch, recipe=altered(crop_size=9), card=CARD)
 
 
 def test_bfloat16_keeps_weights_and_statistics_in_float32():

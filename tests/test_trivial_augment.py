@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxcam.training.colour import jitter_colour
-from jaxcam.training.trivial_augment import OPERATIONS, STEPS, apply_operation, trivial_augment
+from jaxcam.training.trivial import OPERATIONS, STEPS, apply_operation, trivial_augment
 from tests.reference.trivial_augment import jitter, operate
 
 # In levels of 255: Pillow drops the fraction of what it blends, after rounding grey and its mean; and it looks up

@@ -91,7 +91,8 @@ def save(
     folder = Path(folder).absolute()
     if not isinstance(params.network, Classifier):
         raise ValueError("params: got a model made from functions; save its variables with Orbax instead")
-    check_place(folder, overwrite=overwrite)
+    if jax.process_index() == 0:
+        check_place(folder, overwrite=overwrite)
     with _beside(folder) as home:
         fresh, old = home / "fresh", home / "old"
         # Of several processes the first one writes what is not spread over their devices.

@@ -32,13 +32,14 @@ class Hosts:
         if self.coordinator is None and not self.distributed:
             return
         if self.num_processes is not None and self.process_id not in range(self.num_processes):
-            raise ValueError(f"--process-id: got {self.process_id}; give 0 to {self.num_processes - 1}")
+            raise ValueError(f"--process-id: got {self.process_id} of {self.num_processes}; count from 0")
         import jax
 
         try:
             jax.distributed.initialize(self.coordinator, self.num_processes, self.process_id)
         except (RuntimeError, ValueError) as error:
-            raise ValueError(
-                f"--distributed: the other processes were not found ({error}); "
-                "give --coordinator host:port, --num-processes and --process-id"
-            ) from None
+            if self.coordinator is None:
+                what, then = "--distributed", "give --coordinator host:port, --num-processes and --process-id"
+            else:
+                what, then = f"--coordinator {self.coordinator}", "see that process 0 runs there, and the port is free"
+            raise ValueError(f"{what}: the other processes were not found ({error}); {then}") from None

@@ -1,5 +1,6 @@
 """What the command and the scripts share: how a user's mistake is answered, and what checkpoints' files are called."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,10 +26,20 @@ def answer(command: Callable[[], int]) -> int:
         return stop.code if isinstance(stop.code, int) else 2
     except (ValueError, OSError) as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
+        _leave_others()
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _leave_others() -> None:
+    """End at once, where this is one of several processes: at its exit JAX would wait for them, and they for it."""
+    jax = sys.modules.get("jax")
+    if jax is not None and jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)
 
 
 def last_names(checkpoints: Sequence[str]) -> dict[str, str]:

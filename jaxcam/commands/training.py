@@ -26,7 +26,7 @@ class Running:
         parallel: how the devices share a batch: one program for all, or replicas.
         save_every: steps between two states kept, besides those of the epochs' ends.
         tensorboard: write the figures for TensorBoard too.
-        profile: trace ten steps, into OUT/profile, for TensorBoard or Perfetto.
+        profile: trace the steps 11 to 20 of this start, into OUT/profile, for TensorBoard or Perfetto.
     """
 
     cache: bool = False
@@ -59,7 +59,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
             out: folder of the run: its checkpoint, the states to resume from, its log, curves and heatmaps.
             split: part of the data set: train for most; for folder, wsol and packed what lies in DATA_DIR itself.
             recipe: another recipe, for the other options' defaults; README.md lists them.
-            init: a checkpoint to fine-tune: its network, and all its weights that fit.
+            init: a checkpoint to fine-tune: its network and weights, but for what tells other classes apart.
             running: how to go about it.
             hosts: the processes of the run.
             values: how to train.
@@ -77,6 +77,8 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
 
 
 def _train(images, recipe, *, out, **options):
+    import jax
+
     from jaxcam.training import Preempted, train
 
     try:
@@ -85,5 +87,6 @@ def _train(images, recipe, *, out, **options):
         print(stopped, file=sys.stderr)
         return PREEMPTED
     files = ("checkpoint", "metrics.jsonl", "curves.png", "heatmaps", "emergence.png")
-    print(f"in {out}: {', '.join(name for name in files if (out / name).exists())}")
+    if jax.process_index() == 0:
+        print(f"in {out}: {', '.join(name for name in files if (out / name).exists())}")
     return 0

@@ -159,7 +159,8 @@ def _strided_max(x, window, stride, sides):
 def _strided_max_jvp(window, stride, sides, primals, tangents):
     """The change of each maximum is that of the first pixel that has it.
 
-    XLA's own derivative, select-and-scatter, chooses the same pixels, and takes five times as long on CPUs.
+    XLA's own derivative, select-and-scatter, chooses the same pixels, and takes five times as long on CPUs. Where a
+    maximum is NaN, no pixel has it, and the change is 0.
     """
     (x,), (change,) = primals, tangents
     highest = _strided_max(x, window, stride, sides)

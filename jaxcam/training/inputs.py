@@ -15,7 +15,7 @@ from jaxcam.training.colour import jitter_colour
 from jaxcam.training.hiding import hide_and_seek
 from jaxcam.training.mixing import mix
 from jaxcam.training.recipes import Recipe
-from jaxcam.training.trivial_augment import trivial_augment
+from jaxcam.training.trivial import trivial_augment
 
 HIDDEN_GRIDS = (0, 16, 32, 44, 56)  # sides of Hide-and-Seek's patches, of images of 224 pixels a side
 

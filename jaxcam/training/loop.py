@@ -54,7 +54,8 @@ def train(
         dataset: the training images; `recipe.holdout` of them, evenly spread, are left out to measure on.
         recipe: how to train.
         out: a folder.
-        initial: a checkpoint to fine-tune: its network, and all its weights of matching shape.
+        initial: a checkpoint to fine-tune: its network, or that of the recipe where it pools class maps and is made of
+            it, as vgg16_gap is of vgg16; and its weights, but for what tells other classes apart.
         record: what else the checkpoint's `card.json` shall tell.
         cache: keep all decoded images in memory.
         parallel: "jit" or "pmap", on all devices of all hosts; see `jaxcam.training.parallel`. A run may go on with the
@@ -71,27 +72,43 @@ def train(
             recipe or with damaged states alone, a disk that is full, or a loss that is not finite.
         Preempted: behind a SIGTERM, once the state is kept.
     """
+    if save_every < 1:
+        raise ValueError(f"save_every: got {save_every} steps; give at least 1")
     devices, (training, held_out) = make_parallel(parallel, recipe), split(dataset, recipe.holdout)
     steps_an_epoch = len(training) / recipe.batch_size
-    steps = max(1, math.ceil(recipe.epochs * steps_an_epoch))
+    steps = max(1, _steps(recipe.epochs, steps_an_epoch))
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
-    with RunFolder(Path(out), recipe, initial, training, record or {}) as run:
-        state = run.resume(state, devices)
-        done = int(state.step)  # all of them, maybe: but for the pictures, which a run cut off late lacks
-        stream = batches(
-            training,
-            batch_size=recipe.batch_size,
-            image_size=(recipe.load_size,) * 2 if recipe.load_size else state.card.image_size,
-            interpolation=state.card.preprocessing.interpolation,
-            shuffle_seed=recipe.seed,
-            start=done,
-            cache=cache and done < steps,
-            share=(jax.process_index(), jax.process_count()),
-        )
-        showing = Showing(run.folder, since=done, held_out=held_out, tensorboard=tensorboard, profile=profile)
-        with watch_for_sigterm() as told_to_stop, showing, Watch(state) as watch:
-            loop = _Loop(devices, training, held_out, run, showing, watch, told_to_stop, save_every)
-            return loop.go_on(state, stream).params
+    folder = RunFolder(Path(out), recipe, initial, training, record or {})
+    with watch_for_sigterm() as told_to_stop, folder as kept:
+        state = kept.resume(state, devices)
+        # Maybe none is left: but for the pictures, which a run cut off late lacks.
+        stream = _stream(training, state, cache=cache and int(state.step) < steps)
+        pictures: dict[str, Any] = {"held_out": held_out, "tensorboard": tensorboard, "profile": profile}
+        with Showing(kept.folder, since=int(state.step), **pictures) as showing, Watch(state) as watch:
+            seen: dict[str, Any] = {
+                "training": training,
+                "held_out": held_out,
+                "kept": kept,
+                "showing": showing,
+                "watch": watch,
+            }
+            loop = _Loop(devices=devices, told_to_stop=told_to_stop, save_every=save_every, **seen)
+            return loop.run(state, stream).params
+
+
+def _stream(training: Dataset, state: TrainState, *, cache: bool) -> Iterator[Batch]:
+    """The batches that are left, of each the rows of this host."""
+    recipe, card = state.recipe, state.card
+    return batches(
+        training,
+        batch_size=recipe.batch_size,
+        image_size=(recipe.load_size,) * 2 if recipe.load_size else card.image_size,
+        interpolation=card.preprocessing.interpolation,
+        shuffle_seed=recipe.seed,
+        start=int(state.step),
+        cache=cache,
+        share=(jax.process_index(), jax.process_count()),
+    )
 
 
 class _Loop(NamedTuple):
@@ -100,13 +117,13 @@ class _Loop(NamedTuple):
     devices: Parallel
     training: Dataset
     held_out: Dataset
-    run: RunFolder
+    kept: RunFolder
     showing: Showing
     watch: Watch
     told_to_stop: Callable[[int], bool]
     save_every: int
 
-    def go_on(self, state: TrainState, stream: Iterator[Batch]) -> TrainState:
+    def run(self, state: TrainState, stream: Iterator[Batch]) -> TrainState:
         """The steps that are left, with a look at the metrics now and then."""
         ends, done, placed = _epoch_ends(state), int(state.step), self.devices.place(state)
         if done == 0 and (told := self.showing.epoch(state.params, 0.0)):
@@ -127,8 +144,8 @@ class _Loop(NamedTuple):
                 self.showing.line(figures)
             if saving:
                 # The state comes last: a run cut off before does this part again, and writes the same again.
-                self.run.keep(placed, self.devices)
-                self.watch.go_on()
+                self.kept.keep(placed, self.devices)
+                self.watch.begin_anew()
             if stopping:
                 raise Preempted(f"stopped behind step {step} of {state.steps}, which is kept; the same command goes on")
         return self.devices.one(placed)
@@ -152,15 +169,20 @@ class _Loop(NamedTuple):
         """Measure on the images held out, and show and publish what was reached."""
         figures["held_out_accuracy"] = accuracy(state.params, self.held_out, state.recipe.batch_size)
         self.showing.epoch(state.params, figures["epoch"])
-        self.run.publish(state.params, figures)
+        self.kept.publish(state.params, figures)
         self.watch.say(", ".join(f"{name} {value}" for name, value in figures.items()))
 
 
 def _epoch_ends(state: TrainState) -> dict[int, float]:
     """The last step of each epoch, and that of the run."""
     whole = range(1, math.ceil(state.recipe.epochs))
-    ends = {math.ceil(epoch * state.steps_an_epoch): float(epoch) for epoch in whole}
+    ends = {_steps(epoch, state.steps_an_epoch): epoch for epoch in map(float, whole)}
     return {**ends, state.steps: state.recipe.epochs}
+
+
+def _steps(epochs: float, steps_an_epoch: float) -> int:
+    """Whole steps that so many epochs take, whatever the last digit of their product is rounded to."""
+    return math.ceil(round(epochs * steps_an_epoch, 6))
 
 
 def accuracy(params: Params, dataset: Dataset, batch_size: int) -> float | None:

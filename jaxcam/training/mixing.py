@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 from scipy.special import betaincinv
 
-Batch = tuple[Float[Array, "b h w k"], Float[Array, "b c"]]
+Mixed = tuple[Float[Array, "b h w k"], Float[Array, "b c"]]
 
 
 def mixup(
     keys: Key[Array, "b"], images: Float[Array, "b h w k"], targets: Float[Array, "b c"], *, alpha: float
-) -> Batch:
+) -> Mixed:
     """Each image blended with its neighbour, and its target likewise.
 
     x_i' = l x_i + (1 - l) x_j, y_i' = l y_i + (1 - l) y_j, where l ~ Beta(alpha, alpha) is row i's own.
@@ -50,7 +50,7 @@ def mixup(
 
 def cutmix(
     keys: Key[Array, "b"], images: Float[Array, "b h w k"], targets: Float[Array, "b c"], *, alpha: float
-) -> Batch:
+) -> Mixed:
     """A rectangle of each image replaced by that of its neighbour, and its target by the share of pixels.
 
     With l ~ Beta(alpha, alpha) the rectangle is sqrt(1 - l) of the image's height and width, in whole pixels, about a
@@ -87,7 +87,7 @@ def mix(
     *,
     mixup_alpha: float,
     cutmix_alpha: float,
-) -> Batch:
+) -> Mixed:
     """`mixup`, `cutmix`, each row one of them at random, or neither.
 
     Args:
@@ -158,7 +158,7 @@ def _mix_pairs(
     keys: Key[Array, "b"],
     images: Float[Array, "b h w k"],
     targets: Float[Array, "b c"],
-) -> Batch:
+) -> Mixed:
     if images.shape[0] % 2:
         raise ValueError(f"images: got {images.shape[0]} rows; rows are mixed in pairs, so give an even number")
 

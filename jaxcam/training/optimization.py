@@ -16,7 +16,18 @@ HEAD_LAYERS = ("cam_conv", "conv10", "cccp8")
 
 
 def schedule(recipe: Recipe, steps: int, steps_an_epoch: float) -> Callable[[Any], Any]:
-    """Learning rate at a step: linear warm-up, then a cosine to 0 at the last step, or a tenth every some steps."""
+    """Learning rate at a step t, for a peak r and a warm-up of w of T steps.
+
+    r t / w, then r (1 + cos(pi (t - w) / (T - w))) / 2, or r 0.1^floor(t / decay_every).
+
+    Args:
+        recipe: which; its warm-up is cut to half of the run.
+        steps: T.
+        steps_an_epoch: that a warm-up in epochs is counted in.
+
+    Returns:
+        A function of the step, which Optax's transformations take as their rate.
+    """
     warmup = min(math.ceil(recipe.warmup_epochs * steps_an_epoch), steps // 2)
     if recipe.schedule == "cosine":
         return optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, steps)
@@ -46,13 +57,13 @@ def make_optimizer(recipe: Recipe, learning_rate: Any) -> optax.GradientTransfor
     """
     clip = optax.clip_by_global_norm(recipe.clip) if recipe.clip else optax.identity()
     # Momentum is linear, so a rate that stays the same may be multiplied after it as well as before.
-    rates = [optax.masked(optax.scale(recipe.bias_rate), _biases), optax.masked(optax.scale(recipe.body_rate), _body)]
+    rates = [optax.masked(optax.scale(recipe.bias_rate), _biases), optax.masked(optax.scale(recipe.body_rate), body)]
     whole = optax.chain(clip, _rule(recipe, learning_rate), *(rates if recipe.body_rate != 1 else rates[:1]))
     if recipe.body_rate:
         return whole
 
     def part(params):
-        return jax.tree.map(lambda frozen: "body" if frozen else "head", _body(params))
+        return jax.tree.map(lambda frozen: "body" if frozen else "head", body(params))
 
     return optax.partition({"head": whole, "body": optax.set_to_zero()}, part)
 
@@ -74,13 +85,13 @@ def _biases(params):
     return jax.tree.map_with_path(lambda path, _: path[-1].key == "bias", params)
 
 
-def _body(params):
-    """Which leaves are outside the head."""
+def body(params: Any) -> Any:
+    """Which leaves of `variables["params"]` are outside the head; a ValueError where no head is known."""
 
     def outside(path, _):
         return path[0].key != "head" and not any(step.key in HEAD_LAYERS for step in path)
 
-    body = jax.tree.map_with_path(outside, params)
-    if all(jax.tree.leaves(body)):
+    found = jax.tree.map_with_path(outside, params)
+    if all(jax.tree.leaves(found)):
         raise ValueError('body_rate: the network has no part "head", so its body is unknown; give body_rate=1')
-    return body
+    return found

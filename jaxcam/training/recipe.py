@@ -1,6 +1,7 @@
 """A recipe: one way to train, whose every field is an option of `jaxcam train`."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,18 +11,18 @@ CHOICES = {"crop": ("resized", "placed"), "optimizer": ("sgd", "caffe", "adamw")
 LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     (
         "a number above 0",
-        lambda value: value > 0,
+        lambda value: 0 < value < math.inf,
         ("image_size", "crop_size", "load_size", "epochs", "batch_size", "accumulate", "learning_rate", "decay_every"),
     ),
     (
         "a number from 0",
-        lambda value: value >= 0,
-        ("colour", "mixup", "cutmix", "warmup_epochs", "weight_decay", "bias_rate", "body_rate", "clip"),
+        lambda value: 0 <= value < math.inf,
+        ("mixup", "cutmix", "warmup_epochs", "weight_decay", "bias_rate", "body_rate", "clip"),
     ),
     (
         "a share from 0 to 1",
         lambda value: 0 <= value <= 1,
-        ("crop_area", "hide", "attention_dropout", "erase", "label_smoothing", "ema", "holdout"),
+        ("crop_area", "colour", "hide", "attention_dropout", "erase", "label_smoothing", "ema", "holdout"),
     ),
 )
 
@@ -45,7 +46,7 @@ class Recipe:
             place, its pixels as they are.
         crop_area: smallest share of the image that a "resized" crop covers.
         flip: mirror half of the images.
-        colour: strength of the random change of brightness, contrast and saturation; 0 for none.
+        colour: strength of the random change of brightness, contrast and saturation, up to 1; 0 for none.
         trivial_augment: one random change of random strength an image (TrivialAugment, arXiv 2103.10158).
         mixup: alpha of MixUp, which blends pairs of images (arXiv 1710.09412); 0 for none.
         cutmix: alpha of CutMix, which pastes a rectangle of one image into another (arXiv 1905.04899); 0 for none. Of
@@ -62,7 +63,7 @@ class Recipe:
             "adamw".
         learning_rate: its peak.
         schedule: after the warm-up: "cosine" to 0 at the end, or "steps", a tenth after every `decay_every` steps.
-        warmup_epochs: length of the linear warm-up from 0.
+        warmup_epochs: length of the linear warm-up from 0, at most half of the run.
         decay_every: steps between two drops of "steps", counted from the first step.
         weight_decay: on kernels alone, not on biases and BatchNorm.
         bias_rate: what the learning rate of biases is multiplied by.
@@ -70,7 +71,7 @@ class Recipe:
             The head is what makes class scores of a plain network's features, a GAP network's last convolution too.
         clip: largest norm of all gradients together, to which greater ones are scaled down; 0 for none.
         label_smoothing: share of the target spread over all classes.
-        ema: decay a step of the averaged weights, which are those that are saved; 0 for none.
+        ema: decay a step of the averaged weights, which are those that are saved, less in the first steps; 0 for none.
         bfloat16: compute in bfloat16; weights and losses stay float32.
         holdout: share of the training images left out to measure on.
         seed: of weights, order and augmentation.

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from jaxcam.checkpoints import save
+from jaxcam.checkpoints.folders import check_place
 from jaxcam.checkpoints.hashes import leaf_hashes
 from jaxcam.datasets import Dataset
 from jaxcam.params import Params
@@ -41,6 +43,7 @@ class RunFolder:
         if folder.parts and folder.parts[0].endswith(":"):
             raise ValueError(f"out: got {folder}, an address; give a folder, such as where that storage is mounted")
         self.folder, values = folder.absolute(), asdict(recipe)
+        check_place(self.folder / "checkpoint", overwrite=True)
         self._claim({**values, "initial": str(initial) if initial else None, "data": _digest(dataset)})
         if initial:  # whose network the checkpoint may have, and not the recipe's; its record tells
             values = {name: value for name, value in values.items() if name not in ("network", "options")}
@@ -75,10 +78,15 @@ class RunFolder:
         """
         damaged = []
         for kept in sorted(self.states.checkpoints, key=lambda kept: kept.step, reverse=True):
+            found, reason = None, "another host cannot read it"
             try:
                 found = self._load(kept.step, state, devices)
+            except MemoryError:
+                raise
             except Exception as error:  # noqa: BLE001 (damaged files make errors of many kinds)
-                damaged.append((kept.step, _reason(error)))
+                reason = _reason(error)
+            if not _all_hosts(found is not None) or found is None:
+                damaged.append((kept.step, reason))
                 continue
             self._put_aside(damaged)
             if jax.process_index() == 0:
@@ -159,11 +167,11 @@ class RunFolder:
     def _claim(self, asked: dict[str, Any]) -> None:
         """Make the folder this run's, or see that it is."""
         path, asked = self.folder / "recipe.json", json.loads(json.dumps(asked))
-        if not path.exists():
-            if jax.process_index() == 0:
-                with writing(self.folder, path.name), whole_file(path) as file:
-                    file.write((json.dumps(asked, indent=1) + "\n").encode())
-            return
+        if jax.process_index() == 0 and not path.exists():
+            with whole_file(path) as file:
+                file.write((json.dumps(asked, indent=1) + "\n").encode())
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("run claimed")
         try:
             # What an older version had no field for, it did as the defaults do.
             before = {**json.loads(json.dumps(asdict(Recipe()))), **json.loads(path.read_text(encoding="utf-8"))}
@@ -200,6 +208,11 @@ def _reason(error: BaseException) -> str:
         error = before
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     return text.split(" [tensorstore_spec=")[0][:300]
+
+
+def _all_hosts(holds: bool) -> bool:
+    """Whether something holds on every host."""
+    return holds if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(holds)).all())
 
 
 def _digest(dataset: Dataset) -> str:

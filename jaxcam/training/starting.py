@@ -47,8 +47,13 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     check_squash(card)
     if recipe.image_size is not None:
         card = replace(card, image_size=(recipe.image_size, recipe.image_size))
+    size, loaded = recipe.crop_size or card.image_size[0], recipe.load_size or card.image_size[0]
+    if recipe.crop == "placed" and size > loaded:
+        raise ValueError(f"crop_size: got {size} out of {loaded} pixels; give a larger load_size, or crop resized")
     key = jax.random.key(recipe.seed)
     if old is None or initial is None:
+        if recipe.body_rate == 0:
+            raise ValueError("body_rate: got 0, which keeps a body as it is; give an initial checkpoint (--init)")
         return init(recipe.network, key, card=card, **recipe.network_options())
     plain = describe(initial).get("network")
     if recipe.network in [f"{plain}{ending}" for ending in MADE_OF_PLAIN]:

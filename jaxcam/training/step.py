@@ -14,7 +14,7 @@ from jaxcam.card import Card
 from jaxcam.networks import Classifier
 from jaxcam.params import Params
 from jaxcam.training.inputs import prepare
-from jaxcam.training.objective import Rows, objective
+from jaxcam.training.loss import Rows, objective
 from jaxcam.training.optimization import make_optimizer, schedule
 from jaxcam.training.recipes import Recipe
 
@@ -57,10 +57,10 @@ def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) 
     if not isinstance(params.network, Classifier):
         raise ValueError(f"params: got a network of type {type(params.network).__name__}; only a Classifier is trained")
     optimizer = make_optimizer(recipe, schedule(recipe, steps, steps_an_epoch)).init(params.variables["params"])
-    average = jax.tree.map(jnp.copy, params.variables)
+    variables, average = (jax.tree.map(jnp.copy, params.variables) for _ in range(2))  # a step may use up its state
     return TrainState(
         step=jnp.zeros((), jnp.int32),
-        variables=params.variables,
+        variables=variables,
         optimizer=optimizer,
         average=average,
         failed_at=jnp.array(-1, jnp.int32),
@@ -96,8 +96,9 @@ def train_step(
     if axis_name is not None:
         dropout_key = jax.random.fold_in(dropout_key, jax.lax.axis_index(axis_name))
     keys = jax.vmap(partial(jax.random.fold_in, image_key))(jnp.asarray(batch.index))
-    pixels, targets = prepare(keys, batch, recipe=recipe, card=state.card)
-    rows = Rows(pixels, targets, jnp.asarray(batch.labels), keys)
+    input_keys, feature_keys = jax.vmap(jax.random.split)(keys).T
+    pixels, targets = prepare(input_keys, batch, recipe=recipe, card=state.card)
+    rows = Rows(pixels, targets, jnp.asarray(batch.labels), feature_keys)
     loss, accuracy, gradients, statistics = _gradients(state, rows, dropout_key, axis_name)
     if axis_name is not None:
         loss, accuracy, gradients = jax.lax.pmean((loss, accuracy, gradients), axis_name)
@@ -106,7 +107,8 @@ def train_step(
     variables = {**statistics, "params": optax.apply_updates(params, change)}
     average = variables
     if recipe.ema:
-        # The average is young at first: with a fixed decay it would remember the random start.
+        # The average is young at first: with a fixed decay it would remember the random start. (This ramp is that of
+        # TensorFlow's ExponentialMovingAverage.)
         share = 1 - jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step))
         # In this form, what does not change has exactly itself as its average.
         average = jax.tree.map(lambda old, new: old + share * (new - old), state.average, variables)

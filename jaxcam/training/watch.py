@@ -76,7 +76,7 @@ class Watch:
         self._restart()
         return figures, failed_at
 
-    def go_on(self) -> None:
+    def begin_anew(self) -> None:
         """Behind a state kept, which is not training time; means begin anew, as they do in a run that is resumed."""
         self.known.clear()
         self._restart()

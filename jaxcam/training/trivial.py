@@ -57,8 +57,8 @@ def apply_operation(
     Returns:
         (h, w, 3) in [0, 1].
 
-    >>> image = jnp.linspace(0.0, 0.5, 12).reshape(2, 2, 3)
-    >>> float(apply_operation(image, jnp.array(OPERATIONS.index("autocontrast")), jnp.array(0), jnp.array(1)).max())
+    >>> image, operation = jnp.linspace(0.0, 0.5, 12).reshape(2, 2, 3), OPERATIONS.index("autocontrast")
+    >>> float(jax.jit(apply_operation)(image, operation, 0, 1).max())
     1.0
     """
     drawn = {name: operation == place for place, name in enumerate(OPERATIONS)}

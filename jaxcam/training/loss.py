@@ -17,6 +17,7 @@ from jaxcam.methods.activation import cam_from_features
 from jaxcam.networks import Classifier
 from jaxcam.params import Params
 from jaxcam.training.hiding import attention_dropout, erase_seen
+from jaxcam.training.optimization import body
 from jaxcam.training.recipes import Recipe
 
 ATTENTION_THRESHOLD = 0.9  # share of the strongest attention above which attention dropout drops a cell
@@ -28,7 +29,7 @@ class Rows(NamedTuple):
     pixels: Float[Array, "b h w 3"]
     targets: Float[Array, "b c"]
     labels: Int[Array, "b"]
-    keys: Key[Array, "b"]
+    keys: Key[Array, "b"]  # for what is drawn for the features of each
 
 
 def objective(
@@ -56,8 +57,12 @@ def objective(
         axis_name: of the axis that replicas are mapped over, if they are.
 
     Returns:
-        The loss, and the share of images whose best class is their own with the new statistics.
+        The loss; and the accuracy (the share of images whose best class is their own) with the new statistics.
     """
+    if recipe.body_rate == 0:  # nothing is to be known of its gradients, nor need they be computed
+        params = jax.tree.map(
+            lambda leaf, frozen: jax.lax.stop_gradient(leaf) if frozen else leaf, params, body(params)
+        )
     variables, pixels = {**statistics, "params": params}, rows.pixels
     if recipe.bfloat16:  # BatchNorm keeps its statistics in float32
         variables["params"], pixels = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, pixels))
@@ -93,7 +98,7 @@ def in_training(recipe: Recipe, keys: Key[Array, "b"], axis_name: str | None) ->
         found = call(*arguments, **options)
         if recipe.attention_dropout and isinstance(module, Classifier) and context.method_name == "features":
             drop = partial(attention_dropout, drop_rate=recipe.attention_dropout, threshold=ATTENTION_THRESHOLD)
-            return jax.vmap(drop)(jax.vmap(partial(jax.random.fold_in, data=1))(keys), found)
+            return jax.vmap(drop)(keys, found)
         return found
 
     with nn.intercept_methods(changed):
