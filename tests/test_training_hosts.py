@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -48,16 +48,18 @@ def hosts(photos, out, cache, *more):
     flags = os.environ["XLA_FLAGS"].replace("device_count=4", "device_count=2")
     environment = {**os.environ, **cache, "XLA_FLAGS": flags}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = []
-    for host in "01":
-        where = ["--coordinator", address, "--num-processes", "2", "--process-id", host]
-        arguments = [sys.executable, "-m", "jaxcam", *command(photos, out, *more, *where)]
-        running.append(subprocess.Popen(arguments, cwd=Path(__file__).parents[1], env=environment, **pipes))
-    try:
-        yield running
-    finally:
-        for process in running:
-            process.kill()
+    running: list[subprocess.Popen] = []
+    with ExitStack() as ended:
+        for host in "01":
+            where = ["--coordinator", address, "--num-processes", "2", "--process-id", host]
+            arguments = [sys.executable, "-m", "jaxcam", *command(photos, out, *more, *where)]
+            process = subprocess.Popen(arguments, cwd=Path(__file__).parents[1], env=environment, **pipes)
+            running.append(ended.enter_context(process))
+        try:
+            yield running
+        finally:
+            for process in running:
+                process.kill()
 
 
 def told_by(running):
