@@ -85,14 +85,16 @@ def train(
         stream = _stream(training, state, cache=cache and int(state.step) < steps)
         pictures: dict[str, Any] = {"held_out": held_out, "tensorboard": tensorboard, "profile": profile}
         with Showing(kept.folder, since=int(state.step), **pictures) as showing, Watch(state) as watch:
-            seen: dict[str, Any] = {
-                "training": training,
-                "held_out": held_out,
-                "kept": kept,
-                "showing": showing,
-                "watch": watch,
-            }
-            loop = _Loop(devices=devices, told_to_stop=told_to_stop, save_every=save_every, **seen)
+            loop = _Loop(
+                devices=devices,
+                training=training,
+                held_out=held_out,
+                kept=kept,
+                showing=showing,
+                watch=watch,
+                told_to_stop=told_to_stop,
+                save_every=save_every,
+            )
             return loop.run(state, stream).params
 
 
