@@ -1,6 +1,10 @@
 """Strict JAX for every test: four fake CPU devices, no implicit promotion, types checked at run time."""
 
+import gc
 import os
+
+# Programs that were traced stay, so there are ever more objects to look through, and few are garbage.
+gc.set_threshold(50_000, 10, 10)
 
 # Tests compile much and compute little: XLA's optimizations cost ten times what they save here.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
