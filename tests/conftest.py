@@ -32,6 +32,13 @@ hypothesis.settings.register_profile("jaxcam", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("jaxcam")
 
 
+@pytest.fixture(scope="module")
+def mixed_dtypes():
+    """Where training is tested: Optax multiplies integer steps by floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_params():
     """ResNet-10 of width 8 for 5 classes and 32x32 images, with random weights, biases and statistics."""

@@ -32,8 +32,8 @@ SMALLEST = (
 SMALLEST_WITHOUT_KERNEL = ("alexnet", "convnext_tiny", "mobilenet_v3_small", "vit_b_32")
 
 
-def params_of(name, **options):
-    """A network with random weights, for images of less than half of its own size."""
+def params_of(name, stages=None, **options):
+    """A network with random weights, for images of less than half of its own size; its backbone's `stages` or all."""
     card = default_card(name, CLASSES)
     height, width = (length // 2 // 32 * 32 for length in card.image_size)
     card = Card(CLASSES, image_size=(height, width), preprocessing=card.preprocessing)
@@ -41,7 +41,14 @@ def params_of(name, **options):
     if name == "vit_b_32":
         options["grid"] = height // 32, width // 32
     network = make_network(name, len(CLASSES), **options)
+    if stages is not None:
+        network = network.clone(backbone=_shortened(network.backbone, stages))
     return Params(jax.device_put(random_variables(network, card)), network, card)
+
+
+def _shortened(backbone, stages):
+    fields = {name: getattr(backbone, name) for name in backbone.__dataclass_fields__ if name not in ("parent", "name")}
+    return type("Shortened", (type(backbone),), {"stages": tuple(stages)})(**fields)
 
 
 def photos(params, count=2):

@@ -14,6 +14,8 @@ from jaxcam.training.optimization import make_optimizer, schedule
 from jaxcam.training.recipe import CHOICES, Recipe
 from tests.reference.caffe_solver import solve, steps_rate
 
+pytestmark = pytest.mark.usefixtures("mixed_dtypes")
+
 RECIPE = Recipe(learning_rate=0.05, weight_decay=0.1)
 CAFFE = dataclasses.replace(
     RECIPE, optimizer="caffe", schedule="steps", warmup_epochs=0.0, decay_every=8, bias_rate=2.0
@@ -28,13 +30,6 @@ SHAPES = {
     "head/classifier/kernel": (5, 3),
     "head/classifier/bias": (3,),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mixed_dtypes():
-    """Optax multiplies integer steps by floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def made(seed):

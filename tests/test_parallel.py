@@ -14,6 +14,8 @@ from jaxcam.training import Parallel, make_parallel, start, train
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.starting import initial_params
 
+pytestmark = pytest.mark.usefixtures("mixed_dtypes")
+
 RECIPE = Recipe(
     network="resnet10",
     options=("width=8", "stem=small"),
@@ -27,13 +29,6 @@ RECIPE = Recipe(
     holdout=0.0,
 )
 STEPS = 20
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mixed_dtypes():
-    """Optax multiplies integer steps by floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def make_noise(home):

@@ -6,7 +6,6 @@ import re
 import shlex
 from pathlib import Path
 
-import jax
 import pytest
 import tyro
 from PIL import Image
@@ -30,15 +29,15 @@ def commands(name: str) -> list[list[str]]:
 
 
 @pytest.mark.core
+@pytest.mark.usefixtures("mixed_dtypes")
 def test_python_blocks_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("cat", "dog"):
         Path("my_photos", name).mkdir(parents=True)
         Image.fromarray(data.chelsea()).save(f"my_photos/{name}/1.jpg")
     names = {}
-    with jax.numpy_dtype_promotion("standard"):  # Optax multiplies integer steps by floats
-        for block in blocks("python"):
-            exec(compile(block, "README.md", "exec"), names)
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
     assert len(blocks("python")) > 1
     assert names["why"].boxes.shape == (5, 4)
 

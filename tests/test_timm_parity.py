@@ -34,11 +34,14 @@ SMALLEST = ("convnext_tiny", "densenet121", "efficientnet_b0", "inception_v3", "
 SMALLEST += ("regnet_y_400mf", "resnet18", "vgg11", "vit_b_32")
 
 
-def cases(gap):
-    """The networks that timm has, or those made of them."""
-    names = [name for name in TIMM if name.endswith("_gap") is gap]
-    fast = {name for name in names if name.removesuffix("_gap") in SMALLEST}
-    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
+# What a GAP network has fresh.
+HEAD = {"head/classifier/kernel", "head/classifier/bias"}
+CONVOLUTION = {"backbone/cam_conv/kernel", "backbone/cam_conv/bias"}
+
+
+def cases():
+    names = [name for name in TIMM if not name.endswith("_gap")]
+    return [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.slow) for name in names]
 
 
 def save(architecture, folder):
@@ -49,7 +52,7 @@ def save(architecture, folder):
     return model, folder / "model.safetensors"
 
 
-@pytest.mark.parametrize("name", cases(gap=False))
+@pytest.mark.parametrize("name", cases())
 def test_equals_timm(name, tmp_path):
     _, architecture = MODELS[name]
     model, file = save(architecture, tmp_path)
@@ -65,19 +68,14 @@ def test_equals_timm(name, tmp_path):
     networks.check_equal(
         params, model, module, None, (height, width) if name.startswith("vit") else (height - 61, width - 38)
     )
+    if f"{name}_gap" in TIMM:
+        check_gap(f"{name}_gap", file, params)
 
 
-@pytest.mark.parametrize("name", cases(gap=True))
-def test_gap_networks_share_the_backbone(name, tmp_path):
-    """What the plain network has too is the same; the head is fresh."""
-    _, architecture = MODELS[name]
-    _, file = save(architecture, tmp_path)
-    plain, _ = jaxcam.import_weights(file, name.removesuffix("_gap"), origin="timm")
+def check_gap(name, file, plain):
+    """The GAP network's fresh part is named, and what the plain one has too is the same."""
     params, report = jaxcam.import_weights(file, name, origin="timm", num_classes=3)
-    fresh = {"head/classifier/kernel", "head/classifier/bias"}
-    if name.startswith("vgg"):
-        fresh |= {"backbone/cam_conv/kernel", "backbone/cam_conv/bias"}
-    assert set(report["fresh"]) == fresh
+    assert set(report["fresh"]) == (HEAD | CONVOLUTION if name.startswith("vgg") else HEAD)
     shared = 0
     theirs = flatten_dict(plain.variables, sep="/")
     for path, leaf in flatten_dict(params.variables, sep="/").items():

@@ -3,13 +3,14 @@
 import json
 import shutil
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import jaxcam
 from jaxcam.cli import main
+
+pytestmark = pytest.mark.usefixtures("mixed_dtypes")
 
 OPTIONS = [
     "--epochs",
@@ -26,13 +27,6 @@ OPTIONS = [
     "--holdout",
     "0.25",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mixed_dtypes():
-    """Optax multiplies integer steps by floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

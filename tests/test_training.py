@@ -20,6 +20,8 @@ from jaxcam.training.augmentation import random_crop
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.starting import initial_params, split
 
+pytestmark = pytest.mark.usefixtures("mixed_dtypes")
+
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
 RECIPE = Recipe(
     network="resnet10",
@@ -35,13 +37,6 @@ RECIPE = Recipe(
     holdout=0.2,
 )
 TWO_EPOCHS = dataclasses.replace(RECIPE, epochs=2.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mixed_dtypes():
-    """Optax multiplies integer steps by floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -23,15 +23,10 @@ from jaxcam.training.preemption import watch_for_sigterm
 from tests.cut_off_runs import HALF_WRITTEN, begin, came_to, cut_off, finish, make_photos
 from tests.small_classifier import small_params
 
+pytestmark = pytest.mark.usefixtures("mixed_dtypes")
+
 OPTIONS = ["--epochs", "3", "--batch-size", "8", "--learning-rate", "0.05", "--holdout", "0", "--save-every", "2"]
 STEPS = 12
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mixed_dtypes():
-    """Optax multiplies integer steps by floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

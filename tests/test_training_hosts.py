@@ -20,7 +20,7 @@ from jaxcam.cli import main
 from jaxcam.training import loop, make_parallel
 from tests.test_parallel import make_noise
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mixed_dtypes")]
 OPTIONS = """
     --network resnet10 --options width=8 stem=small --image-size 24 --crop-area 0.5 --epochs 5 --batch-size 8
     --learning-rate 0.005 --ema 0.8 --holdout 0.2 --cutmix 1 --save-every 4
@@ -69,13 +69,6 @@ def told_by(running):
 def log_of(out):
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return np.array([[line["loss"], line["gradient_norm"], line["learning_rate"]] for line in lines])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mixed_dtypes():
-    """Optax multiplies integer steps by floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

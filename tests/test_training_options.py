@@ -14,16 +14,11 @@ from jaxcam.training.inputs import prepare
 from jaxcam.training.recipes import Recipe
 from tests.small_classifier import CARD, CLASSES, SIDE, cross_entropy, features_of, head_of, small_batch, small_params
 
+pytestmark = pytest.mark.usefixtures("mixed_dtypes")
+
 PLAIN = Recipe(
     crop="placed", flip=False, batch_size=8, learning_rate=0.1, warmup_epochs=0.0, label_smoothing=0.0, ema=0.5
 )
-
-
-@pytest.fixture(autouse=True)
-def mixed_dtypes():
-    """Optax multiplies integer steps by floats."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def prepared(keys, batch, **options):

@@ -69,9 +69,11 @@ def randomize(model):
             torch.nn.init.normal_(parameter, 0, 0.1)
         elif parameter.min() == parameter.max():
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
-    with torch.no_grad():
+    if any(module.training for module in model.modules()):
         # Patches of 32 pixels and noise give BatchNorm the statistics that these weights lead to.
-        model(torch.randn(4, 3, 7, 7).repeat_interleave(32, 2).repeat_interleave(32, 3) + torch.randn(4, 3, 224, 224))
+        patches = torch.randn(4, 3, 7, 7).repeat_interleave(32, 2).repeat_interleave(32, 3)
+        with torch.no_grad():
+            model(patches + torch.randn(4, 3, 224, 224))
     return model.eval()
 
 
