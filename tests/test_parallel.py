@@ -31,12 +31,12 @@ RECIPE = Recipe(
 STEPS = 20
 
 
-def make_noise(home):
-    """A class folder of 3 x 8 photos of noise."""
+def make_noise(home, photos=8):
+    """A class folder of 3 x 8 photos of noise, or of more."""
     random = np.random.default_rng(0)
     for name in ("ant", "bee", "cat"):
         (home / name).mkdir()
-        for index in range(8):
+        for index in range(photos):
             Image.fromarray(random.integers(0, 256, (28, 30, 3), np.uint8)).save(home / name / f"{index}.png")
     return home
 
