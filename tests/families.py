@@ -33,7 +33,10 @@ SMALLEST_WITHOUT_KERNEL = ("alexnet", "convnext_tiny", "mobilenet_v3_small", "vi
 
 
 def params_of(name, stages=None, **options):
-    """A network with random weights, for images of less than half of its own size; its backbone's `stages` or all."""
+    """A network with random weights, for images of less than half of its own size.
+
+    `stages` names those that its backbone keeps, with spaces between.
+    """
     card = default_card(name, CLASSES)
     height, width = (length // 2 // 32 * 32 for length in card.image_size)
     card = Card(CLASSES, image_size=(height, width), preprocessing=card.preprocessing)
@@ -48,7 +51,7 @@ def params_of(name, stages=None, **options):
 
 def _shortened(backbone, stages):
     fields = {name: getattr(backbone, name) for name in backbone.__dataclass_fields__ if name not in ("parent", "name")}
-    return type("Shortened", (type(backbone),), {"stages": tuple(stages)})(**fields)
+    return type("Shortened", (type(backbone),), {"stages": tuple(stages.split())})(**fields)
 
 
 def photos(params, count=2):

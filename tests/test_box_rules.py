@@ -123,7 +123,7 @@ def test_made_maps_against_scikit_image(made_map):
     np.testing.assert_array_equal(boxes(made, connectivity=connectivity), paper_box(made, 0.2, connectivity))
 
 
-@pytest.mark.parametrize("connectivity", [4, 8])
+@pytest.mark.parametrize("connectivity", [4, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("labels_of", [plain_labels, scikit_image_labels])
 def test_hard_masks(connectivity, labels_of):
     masks = hard_masks(37)
@@ -187,24 +187,24 @@ def shard_mapped(maps):
     return jax.jit(jax.shard_map(boxes, mesh=maps.sharding.mesh, in_specs=spec, out_specs=spec))(maps)
 
 
-@pytest.mark.parametrize(
-    "run",
-    [
-        pytest.param(boxes, marks=pytest.mark.core),
-        jax.jit(boxes),
-        pytest.param(jax.vmap(boxes), marks=pytest.mark.core),
-        jax.jit(jax.vmap(jax.vmap(boxes))),
-        lambda maps: jnp.moveaxis(jax.vmap(boxes, in_axes=3, out_axes=1)(jnp.moveaxis(maps, 0, 3)), 1, 0),
-        jax.pmap(boxes),
-        lambda maps: jax.lax.map(boxes, maps),
-        lambda maps: jax.jit(boxes)(over_devices(maps)),
-        shard_mapped,
-    ],
-    ids=["plain", "jit", "vmap", "vmap-vmap", "vmap-last", "pmap", "map", "sharded", "shard_map"],
-)
-def test_every_way_to_run_it(run, batch):
+WAYS = {
+    "plain": boxes,
+    "jit": jax.jit(boxes),
+    "vmap": jax.vmap(boxes),
+    "vmap-vmap": jax.jit(jax.vmap(jax.vmap(boxes))),
+    "vmap-last": lambda maps: jnp.moveaxis(jax.vmap(boxes, 3, 1)(jnp.moveaxis(maps, 0, 3)), 1, 0),
+    "pmap": jax.pmap(boxes),
+    "map": lambda maps: jax.lax.map(boxes, maps),
+    "sharded": lambda maps: jax.jit(boxes)(over_devices(maps)),
+    "shard_map": shard_mapped,
+}
+MARKS = {"plain": pytest.mark.core, "vmap": pytest.mark.core, "jit": (), "pmap": ()}
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=MARKS.get(way, pytest.mark.slow)) for way in WAYS])
+def test_every_way_to_run_it(way, batch):
     maps, expected = batch
-    np.testing.assert_array_equal(run(maps), expected)
+    np.testing.assert_array_equal(WAYS[way](maps), expected)
 
 
 def test_no_leading_axes_and_empty_ones(batch):

@@ -114,7 +114,7 @@ def test_logits_from_every_stage(case):
         assert_close(logits, expected["logits"])
 
 
-@pytest.mark.parametrize("case", ["alexnet-bvlc", "vgg16", "googlenet", "nin"])
+@pytest.mark.parametrize("case", ["alexnet-bvlc", "vgg16", pytest.param("googlenet", marks=pytest.mark.slow), "nin"])
 def test_activation_is_replaced_everywhere(case):
     network, variables, images = case_of(case, activation=partial(nn.leaky_relu, negative_slope=0.3))
     expected = expected_blobs(case, variables, images, act=lambda x: np.where(x > 0, x, 0.3 * x))
@@ -169,7 +169,7 @@ def test_order_of_pooling_and_normalization_matters():
         ("alexnet-bvlc", "pool5", "fc6"),
         ("vgg16", "pool5", "fc6"),
         ("vgg16_gap", "cam_conv", None),
-        ("googlenet", "inception_5b", None),
+        pytest.param("googlenet", "inception_5b", None, marks=pytest.mark.slow),
         ("nin", "cccp6", "pool3"),
     ],
 )

@@ -14,13 +14,11 @@ SHORT = {
     "convnext_tiny_gap": {"blocks": (1, 2, 1, 1)},
     "densenet121": {"blocks": (2, 1, 1, 1)},
     "efficientnet_b0": {"depth": 0.3},
-    "googlenet_gap": {"stages": "conv1 pool1 conv2 pool2 inception_3a pool3 inception_4a cam_conv".split()},
-    "googlenet_torchvision": {"stages": "conv1 pool1 conv2 pool2 inception_3a pool4 inception_5a".split()},
-    "inception_v3": {
-        "stages": "conv_1a conv_2a pool_3a conv_3b pool_5a mixed_5b mixed_6a mixed_6b mixed_7a mixed_7b".split()
-    },
-    "mobilenet_v2": {"stages": "stem block1 block2 block3 last".split()},
-    "mobilenet_v3_small_gap": {"stages": "stem block1 block2 block3 block4 block5 last".split()},
+    "googlenet_gap": {"stages": "conv1 pool1 conv2 pool2 inception_3a pool3 inception_4a cam_conv"},
+    "googlenet_torchvision": {"stages": "conv1 pool1 conv2 pool2 inception_3a pool4 inception_5a"},
+    "inception_v3": {"stages": "conv_1a conv_2a pool_3a conv_3b pool_5a mixed_5b mixed_6a mixed_6b mixed_7a mixed_7b"},
+    "mobilenet_v2": {"stages": "stem block1 block2 block3 last"},
+    "mobilenet_v3_small_gap": {"stages": "stem block1 block2 block3 block4 block5 last"},
     "regnet_y_400mf": {"depth": 5, "slope": 90.0},
     "vit_b_32_gap": {"depth": 2},
 }

@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from tests.families import CLASSES, SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of
 from tests.reference.parameter_counts import PARAMETERS
 
 summarize = functools.cache(trace_and_summarize)  # two tests ask about the same networks
+# Of each kind of head one that is quick.
+QUICK = ("alexnet_gap", "googlenet_gmp", "nin", "resnet10", "squeezenet1_1")
 WITH_KERNEL = [name for name, entry in NETWORKS.items() if hasattr(entry.build(2).head, "kernel")]
 
 
@@ -22,7 +25,7 @@ def test_every_network_has_a_published_size():
     assert set(PARAMETERS) == set(NETWORKS)
 
 
-@pytest.mark.parametrize("name", slow_unless((*SMALLEST, *SMALLEST_WITHOUT_KERNEL), NETWORKS))
+@pytest.mark.parametrize("name", slow_unless(("alexnet", *QUICK), NETWORKS))
 def test_number_of_parameters(name):
     assert summarize(name).parameters == PARAMETERS[name]
 
@@ -55,21 +58,35 @@ def test_record_names_the_network(name):
     assert hash(network) == hash(make_network(name, 7))
 
 
-# Of each kind of head one that is quick.
-QUICK = ("alexnet_gap", "googlenet_gmp", "nin", "resnet10", "squeezenet1_1")
-
-
-@pytest.mark.parametrize("name", slow_unless(QUICK, WITH_KERNEL))
+@pytest.mark.parametrize("name", slow_unless(QUICK, sorted({*SMALLEST, *QUICK})))
 def test_mean_of_the_map_and_bias_give_the_logit(name):
     params = params_of(name)
     images = photos(params)
     labels = np.tile(np.arange(len(CLASSES)), (len(images), 1))
     means = jaxcam.cam(params, images, labels, size="cells").mean((2, 3))
-    if "classifier" in params.variables["params"].get("head", {}):
-        means = means + params.variables["params"]["head"]["classifier"]["bias"][None]
     scores = jaxcam.logits(params, images)
+    check_identity(params.network.head, params.variables["params"].get("head", {}), means, scores)
+
+
+@pytest.mark.parametrize("name", slow_unless(QUICK, WITH_KERNEL))
+def test_the_same_of_every_head(name):
+    """Whatever features a network has, by its head alone."""
+    network, random = make_network(name, len(CLASSES)), np.random.default_rng(0)
+    features = random.normal(size=(2, 3, 4, len(CLASSES))).astype(np.float32)
+    shapes = jax.eval_shape(network.head.init, jax.random.key(0), features)
+    variables = jax.tree.map(lambda leaf: random.normal(size=leaf.shape).astype(np.float32), shapes)
+    labels = np.tile(np.arange(len(CLASSES)), (len(features), 1))
+    kernel = network.head.apply(variables, method="kernel")
+    means = jaxcam.cam_from_features(features, kernel, labels).mean((2, 3))
+    check_identity(network.head, variables.get("params", {}), means, network.head.apply(variables, features))
+
+
+def check_identity(head, weights, means, scores):
+    """mean(cells) + bias = logit, unless the head pools by the maximum."""
+    if "classifier" in weights:
+        means = means + weights["classifier"]["bias"][None]
     assert np.ptp(scores) > 0.01
-    if getattr(params.network.head, "pool", "mean") == "mean":
+    if getattr(head, "pool", "mean") == "mean":
         np.testing.assert_allclose(means, scores, rtol=1e-4, atol=1e-5 * np.abs(scores).max())
     else:
         assert np.abs(means - scores).max() > 0.01 * np.abs(scores).max()

@@ -84,6 +84,7 @@ def flip(path, place, bit):
     path.write_bytes(bytes(content))
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_goes_unnoticed(out, one, fresh):
     """At random places of all files of a state; most of the metadata is of no consequence."""
     draw, state, whole = random.Random(0), out / "states/9", out / "whole"
@@ -140,9 +141,13 @@ DAMAGES = {
     "half of it is gone": (lambda state: shutil.rmtree(state / "state"), "not found in the checkpoint"),
     "it is another's": (of_another_step, "it is that of step 6"),
 }
+QUICK = {"a file is missing", "it is another's"}
 
 
-@pytest.mark.parametrize("damage, reason", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize(
+    "damage, reason",
+    [pytest.param(*DAMAGES[name], marks=() if name in QUICK else pytest.mark.slow, id=name) for name in DAMAGES],
+)
 def test_the_state_before_a_damaged_one_is_used(out, one, fresh, capfd, damage, reason):
     damage(out / "states/9")
     with opened(out) as run:
@@ -191,7 +196,7 @@ def broken(run, monkeypatch):
 TOLD = "the state of step 12 could not be written .*No space left on device.*: once this is mended, the same command"
 
 
-@pytest.mark.parametrize("wait", ["keep", "publish"])
+@pytest.mark.parametrize("wait", ["keep", pytest.param("publish", marks=pytest.mark.slow)])
 def test_a_failed_write_is_told_of_at_the_next_one(out, one, fresh, monkeypatch, wait):
     with pytest.raises(ValueError, match=TOLD), broken(opened(out), monkeypatch) as run:
         run.keep(one.place(at(fresh, 12)), one)

@@ -119,7 +119,7 @@ def test_highest_pixel_is_255_whatever_the_range(scale, shift):
         lambda rule, maps: rule(maps),
         lambda rule, maps: jax.jit(rule)(maps),
         lambda rule, maps: jax.jit(jax.vmap(jax.vmap(rule)))(maps),
-        lambda rule, maps: jax.pmap(rule)(maps),
+        pytest.param(lambda rule, maps: jax.pmap(rule)(maps), marks=pytest.mark.slow),
     ],
     ids=["plain", "jit", "vmap-vmap", "pmap"],
 )

@@ -34,7 +34,7 @@ def trivial_augment(key: Key[Array, ""], image: Float[Array, "h w 3"]) -> Float[
     Source: Müller and Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", ICCV 2021,
     arXiv 2103.10158.
 
-    >>> trivial_augment(jax.random.key(0), jnp.ones((8, 8, 3))).shape
+    >>> jax.jit(trivial_augment)(jax.random.key(0), jnp.ones((8, 8, 3))).shape
     (8, 8, 3)
     """
     operation_key, step_key, sign_key = jax.random.split(key, 3)
