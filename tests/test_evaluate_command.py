@@ -76,8 +76,8 @@ def test_tiny_imagenet(home, tmp_path, capsys):
     "dataset, make, split, arguments",
     [
         ("ilsvrc", make_ilsvrc, "val", ["--blacklist", "blacklist.txt"]),
-        ("cub", make_cub, "test", []),
-        ("wsol", make_wsol, "val", ["--split", "val", "--images", "photos"]),
+        pytest.param("cub", make_cub, "test", [], marks=pytest.mark.slow),
+        pytest.param("wsol", make_wsol, "val", ["--split", "val", "--images", "photos"], marks=pytest.mark.slow),
     ],
 )
 def test_published_layouts(tmp_path, monkeypatch, dataset, make, split, arguments):

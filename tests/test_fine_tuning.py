@@ -55,7 +55,7 @@ def test_the_same_classes_keep_everything(saved):
     assert same.card == params.card
 
 
-@pytest.mark.parametrize("classes", OTHERS, ids=len)
+@pytest.mark.parametrize("classes", [OTHERS[0], pytest.param(OTHERS[1], marks=pytest.mark.slow)], ids=len)
 def test_other_classes_make_their_part_fresh_and_keep_the_rest(saved, classes):
     folder, params = saved
     new = initial_params(Dataset((), classes), Recipe(), folder)

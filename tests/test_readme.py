@@ -28,7 +28,7 @@ def commands(name: str) -> list[list[str]]:
     return [arguments[1:] for arguments in words if Path(arguments[0]).name == name]
 
 
-@pytest.mark.core
+@pytest.mark.slow
 @pytest.mark.usefixtures("mixed_dtypes")
 def test_python_blocks_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -46,6 +46,7 @@ def run(photos, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_checkpoint_with_its_command(run, photos):
     params = jaxcam.load(run / "checkpoint")
     assert params.card.classes == ("ant", "bee")
@@ -144,6 +145,7 @@ def test_a_damaged_run_folder_is_named(photos, tmp_path, capsys, content):
     assert "recipe.json is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_run_in_the_folder_is_refused(run, photos, capsys):
     arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(run), *OPTIONS]
     assert main([*arguments, "--seed", "1"]) == 2
