@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, Int
 from jaxcam.arrays import Images, Labels
 from jaxcam.box_rules import boxes
 from jaxcam.forward import check_images, forward, kernel_of
-from jaxcam.methods.activation import cam_from_features, check_labels
+from jaxcam.methods.activation import cam_from_features
+from jaxcam.methods.arguments import check_labels
 from jaxcam.params import Params
 
 

@@ -148,6 +148,7 @@ def from_functions(
     *,
     variables: Any = None,
     card: Card | None = None,
+    token_grid: tuple[int, ...] | None = None,
 ) -> Params:
     """One's own model as `Params`: the same three functions that every network of jaxcam has.
 
@@ -160,6 +161,8 @@ def from_functions(
         kernel: variables -> (k, c), the weights of a linear layer over pooled features; without it `cam` is refused.
         variables: any PyTree of arrays.
         card: how images are fed; by default ImageNet's means at 224x224, classes without names.
+        token_grid: where the features are a transformer's tokens (b, tokens, k): (y, x) of those that are cells, which
+            stand last, after those of a class.
 
     Returns:
         Params for `jaxcam.cam`, `jaxcam.logits` and the rest.
@@ -174,4 +177,4 @@ def from_functions(
     >>> jaxcam.cam(params, jnp.zeros((2, 64, 64, 3)), jnp.array([0, 2])).shape
     (2, 64, 64)
     """
-    return Params(variables, Functions(features, logits, kernel), Card() if card is None else card)
+    return Params(variables, Functions(features, logits, kernel, token_grid), Card() if card is None else card)

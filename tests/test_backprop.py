@@ -10,7 +10,8 @@ from PIL import Image
 import jaxcam
 from jaxcam import Card, Params, Preprocessing
 from jaxcam.forward import preprocess
-from jaxcam.methods.backprop import forward_with_saliency
+from jaxcam.methods.arguments import class_weights
+from jaxcam.methods.cut import cut_at
 from jaxcam.networks import Classifier
 from jaxcam.networks.heads import FullyConnectedHead
 from tests.reference.weights import random_variables
@@ -105,9 +106,9 @@ def test_one_forward_pass_gives_logits_and_maps(smooth):
 
     @jax.jit
     def best(params, images):
-        logits, maps_of = forward_with_saliency(params, preprocess(params, images))
-        labels = jax.lax.top_k(logits, 2)[1]
-        return logits, labels, maps_of(labels)
+        cut = cut_at(params, preprocess(params, images), to_pixels=True)
+        labels = jax.lax.top_k(cut.logits, 2)[1]
+        return cut.logits, labels, jaxcam.saliency.core(cut, class_weights(labels, 3))
 
     logits, labels, maps = best(smooth, PHOTOS)
     np.testing.assert_allclose(logits, jaxcam.logits(smooth, PHOTOS), rtol=1e-5, atol=1e-5)
@@ -115,7 +116,7 @@ def test_one_forward_pass_gives_logits_and_maps(smooth):
     np.testing.assert_allclose(maps, expected, rtol=0, atol=1e-5 * expected.max())
     convolutions = str(best.trace(smooth, PHOTOS).jaxpr).count("conv_general_dilated[")
     forward = str(jax.make_jaxpr(lambda images: jaxcam.logits(smooth, images))(PHOTOS)).count("conv_general_dilated[")
-    assert convolutions == 2 * forward  # once forward, and once for the gradient of the input
+    assert convolutions == 3 * forward  # once forward, and once for the gradient of each label
 
 
 def test_unseen_labels_out_of_range_are_nan(hidden):

@@ -15,10 +15,11 @@ from jaxcam.arrays import type_of_array
 from jaxcam.box_rules import boxes
 from jaxcam.box_rules.release import boxes_on_host, call_for_each
 from jaxcam.evaluation.protocol import Protocol
-from jaxcam.forward import forward, kernel_of, preprocess
+from jaxcam.forward import kernel_of, preprocess
 from jaxcam.geometry import resize
-from jaxcam.methods.activation import cam_from_features
-from jaxcam.methods.backprop import forward_with_saliency
+from jaxcam.methods.arguments import class_weights
+from jaxcam.methods.cut import cut_at
+from jaxcam.methods.table import find_method
 from jaxcam.methods.ten_crop import ten_crop_forward, ten_crop_maps
 from jaxcam.metrics import highest_points
 from jaxcam.params import Params
@@ -146,15 +147,14 @@ def _evidence(params: Params, images: Array, protocol: Protocol) -> Evidence:
             return ten_crop_maps(features, kernel, labels, crop=size, size=canvas, canvas=canvas)
 
         return Evidence(averaged, averaged, merged, features.shape[2:4])
-    if protocol.method == "saliency":
-        scores, maps_of = forward_with_saliency(params, preprocess(params, images))
-        return Evidence(scores, jax.nn.softmax(scores), maps_of, size)
-    features, scores = forward(params, images)
+    method = find_method(protocol.method)
+    cut = cut_at(params, preprocess(params, images), protocol.stage, to_pixels=method.on_pixels)
 
-    def class_maps(labels: Array) -> Array:
-        return cam_from_features(features, kernel_of(params), labels, size="cells")
+    def maps_of(labels: Array) -> Array:
+        return method.core(cut, class_weights(labels, cut.logits.shape[1]))
 
-    return Evidence(scores, jax.nn.softmax(scores), class_maps, features.shape[1:3])
+    cells = (cut.pixels if method.on_pixels else cut.cells).shape[1:3]
+    return Evidence(cut.logits, jax.nn.softmax(cut.logits), maps_of, cells)
 
 
 def _noise(index: Array, cells: tuple[int, ...]) -> Array:

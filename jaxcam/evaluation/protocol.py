@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from jaxcam.forward import whole_lengths
+from jaxcam.methods.table import find_method
 from jaxcam.metrics import FRAME
 from jaxcam.params import Params
 
 # Option of the protocol -> what it may be.
 CHOICES = {
-    "method": ("cam", "saliency"),
     "views": ("single", "ten_crop"),
     "rule": ("paper", "release", "wsol"),
     "box_grid": ("network", "image"),
@@ -20,13 +20,15 @@ class Protocol:
     """The way from an image to maps and boxes.
 
     Attributes:
-        method: of the maps: "cam", or "saliency" (the paper's Backprop).
+        method: of the maps, a name of `jaxcam.methods.table.METHODS`: "cam", "grad_cam", "saliency" (the paper's
+            Backprop) ...
         views: "single", the squashed image; or "ten_crop", maps merged from ten crops of the image squashed a little
             larger, as in the authors' released code.
         rule: of the boxes: "paper", "release" (its five boxes as the guesses), or "wsol", whose grid is 224 x 224.
         box_grid: "network": the map is boxed on the grid of the squashed image, and the corners scaled; "image": on the
             image file's own pixels, as the paper did.
         image_size: (height, width) of the network's images in place of the card's.
+        stage: that the method looks at; None for its own.
 
     Raises:
         ValueError: for an unknown choice, or choices that do not go together.
@@ -40,11 +42,13 @@ class Protocol:
     rule: str = "paper"
     box_grid: str = "network"
     image_size: tuple[int, int] | None = None
+    stage: str | None = None
 
     def __post_init__(self):
         for option, known in CHOICES.items():
             if getattr(self, option) not in known:
                 raise ValueError(f"{option}: got {getattr(self, option)!r}; use {' or '.join(known)}")
+        find_method(self.method, stage=self.stage)
         if self.image_size is not None and whole_lengths(self.image_size, 2) is None:
             raise ValueError(f"image_size: got {self.image_size!r}; give (height, width) of at least 1")
         if self.views == "ten_crop" and self.method != "cam":
@@ -80,4 +84,4 @@ class Protocol:
     @property
     def antialias(self) -> bool:
         """Whether the kernel is widened where maps shrink: class maps of cells hardly ever do."""
-        return self.rule != "wsol" and (self.views == "ten_crop" or self.method == "saliency")
+        return self.rule != "wsol" and (self.views == "ten_crop" or find_method(self.method).on_pixels)

@@ -1,19 +1,17 @@
 """Class activation maps: features weighed by the linear layer behind them."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxcam.arrays import Images, LabelsLike, type_of_array
-from jaxcam.forward import ImageSize, check_images, forward, kernel_of, whole_lengths
-from jaxcam.geometry import METHODS, resize
+from jaxcam.forward import ImageSize, check_images, forward, kernel_of
+from jaxcam.geometry import resize
+from jaxcam.methods.arguments import Size, check_size, check_targets, check_upsample, class_weights, label_axes
+from jaxcam.methods.cut import Cut, RawMaps, Targets, weighed
 from jaxcam.params import Params
-
-Size = str | tuple[int, ...] | None
 
 
 def cam(
@@ -33,7 +31,8 @@ def cam(
         params: a network's that ends in global pooling and one linear layer.
         images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels). They are resized on the device to
             the card's size.
-        labels: (b,) or (b, n) classes; for one image a scalar or (n,); None for the predicted class.
+        labels: (b,) or (b, n) classes; for one image a scalar or (n,); None for the predicted class. Or floats, weights
+            of all classes (b, c) or (b, n, c), whose maps are then summed.
         size: of the maps: None for the given images' (h, w), "cells" for no upsampling, or (height, width).
         upsample: "bilinear", "bicubic" (a = -0.75; both equal OpenCV's and torch's) or "catmull_rom" (a = -0.5).
         image_size: feed the network at another (height, width), or "native" for the images' own.
@@ -58,12 +57,17 @@ def cam(
     images, single = check_images(params, images)
     kernel = kernel_of(params)
     if labels is not None:
-        labels = check_labels(labels, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
+        labels = check_targets(labels, batch=images.shape[0], single=single, num_classes=kernel.shape[1])
     size, upsample = check_size(size, images.shape[1:-1]), check_upsample(upsample)
     features, scores = forward(params, images, image_size=image_size)
     labels = scores.argmax(-1) if labels is None else labels
     maps = _weigh(features, kernel, labels, size, upsample)
     return maps[0] if single else maps
+
+
+def cells_cam(cut: Cut, targets: Targets) -> RawMaps:
+    """`cam` of a forward pass that is made already, cut at the network's last stage."""
+    return weighed(cut.cells, jnp.einsum("kc,bnc->bnk", kernel_of(cut.params), targets, precision="highest"))
 
 
 def cam_from_features(
@@ -81,7 +85,7 @@ def cam_from_features(
     Args:
         features: (b, y, x, k) or one (y, x, k), before pooling; NumPy or JAX.
         kernel: (k, c), a column of weights a class.
-        labels: (b,) or (b, n) classes; for one image a scalar or (n,).
+        labels: (b,) or (b, n) classes; for one image a scalar or (n,). Or weights of classes, as for `cam`.
         size: (height, width) to upsample to; None or "cells" for the maps as they are.
         upsample: "bilinear", "bicubic" (a = -0.75) or "catmull_rom" (a = -0.5).
 
@@ -107,62 +111,26 @@ def cam_from_features(
     single = features.ndim == 3
     features = jnp.asarray(features, jnp.float32)
     features = features[None] if single else features
-    labels = check_labels(labels, batch=features.shape[0], single=single, num_classes=kernel.shape[1])
+    labels = check_targets(labels, batch=features.shape[0], single=single, num_classes=kernel.shape[1])
     size = "cells" if size is None else size
     size = check_size(size, features.shape[1:-1])
     maps = _weigh(features, jnp.asarray(kernel, jnp.float32), labels, size, check_upsample(upsample))
     return maps[0] if single else maps
 
 
-def check_labels(labels: LabelsLike, *, batch: int, single: bool, num_classes: int) -> Array:
-    """Labels as (b,) or (b, n) integers; values are checked where they can be seen (NumPy and Python numbers)."""
-    seen = not isinstance(labels, jax.Array)
-    values: Any = np.asarray(labels) if seen else labels
-    if not jnp.issubdtype(values.dtype, jnp.integer):
-        raise ValueError(f"labels: got {values.dtype}; give integer classes from 0 to {num_classes - 1}")
-    if single and (values.ndim > 1 or 0 in values.shape):
-        raise ValueError(f"labels: got shape {values.shape} for one image; give one class, or one row (n,) of classes")
-    if not single and (values.ndim not in (1, 2) or values.shape[0] != batch or 0 in values.shape):
-        raise ValueError(
-            f"labels: got shape {values.shape} for a batch of {batch} images; "
-            "give one class (b,), or one row of classes (b, n), per image"
-        )
-    if seen and values.size and (values.min() < 0 or values.max() >= num_classes):
-        raise ValueError(
-            f"labels: got classes from {values.min()} to {values.max()}; this network has 0 to {num_classes - 1}"
-        )
-    values = jnp.asarray(values.astype(np.int32) if seen else labels)
-    return values[None] if single else values
-
-
-def check_size(size: Size, space: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The size of the maps to make: `space` for None, None for "cells" (no upsampling)."""
-    if size is None:
-        return tuple(space)
-    if isinstance(size, str) and size == "cells":
-        return None
-    lengths = whole_lengths(size, len(space))
-    if lengths is None:
-        raise ValueError(f'size: got {size!r}; give {len(space)} lengths of at least 1, "cells", or None')
-    return lengths
-
-
-def check_upsample(upsample: str) -> str:
-    if upsample not in METHODS:
-        raise ValueError(f"upsample: got {upsample!r}; use one of {', '.join(METHODS)}")
-    return upsample
-
-
 @partial(jax.jit, static_argnames=("size", "upsample"))
 def _weigh(features: Array, kernel: Array, labels: Array, size: tuple[int, ...] | None, upsample: str) -> Array:
-    batch, *cells, k = features.shape
-    rows = labels.reshape(batch, -1)
-    # A label out of range becomes NaN, never another class's map.
-    weights = kernel.T.at[rows].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
-    flat = features.reshape(batch, -1, k)
-    maps = jnp.einsum("bpk,bnk->bnp", flat, weights, precision=jax.lax.Precision.HIGHEST)
-    maps = maps.reshape(batch, rows.shape[1], *cells)
+    maps = weighed(features, _columns(kernel, labels))
     # Weighing and resizing are both linear, so weighing first is exact and k times cheaper.
     if size is not None:
         maps = resize(maps, size, axis=2, method=upsample)
-    return maps.reshape(*labels.shape, *maps.shape[2:]).astype(jnp.float32)
+    return maps.reshape(*label_axes(labels), *maps.shape[2:]).astype(jnp.float32)
+
+
+def _columns(kernel: Array, labels: Array) -> Array:
+    """The weights (b, n, k) of each label."""
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        return jnp.einsum("kc,bnc->bnk", kernel, class_weights(labels, kernel.shape[1]), precision="highest")
+    # A label out of range becomes NaN, never another class's map. Taken one by one: a product would touch all classes.
+    rows = labels.reshape(labels.shape[0], -1)
+    return kernel.T.at[rows].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)

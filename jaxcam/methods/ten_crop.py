@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Int
 from jaxcam.arrays import Images, Kernel, LabelsLike
 from jaxcam.forward import check_images, forward_pixels, kernel_of, preprocess, whole_lengths
 from jaxcam.geometry import resize
-from jaxcam.methods.activation import cam_from_features, check_labels
+from jaxcam.methods.activation import cam_from_features
+from jaxcam.methods.arguments import check_labels
 from jaxcam.params import Params
 
 CANVAS = (256, 256)

@@ -31,6 +31,16 @@ class Backbone(nn.Module):
             x = self.run(name, x, train)
         return x
 
+    @property
+    def map_stage(self) -> str:
+        """The stage that map methods look at by default: the last one whose cells the classes are read from."""
+        return self.stages[-1]
+
+    @property
+    def token_grid(self) -> tuple[int, ...] | None:
+        """Where features are tokens (b, tokens, k), of which the last are cells: their grid."""
+        return None
+
     def run(self, name: str, x, train: bool):
         """The output of one stage."""
         raise NotImplementedError
@@ -57,6 +67,16 @@ class Classifier(nn.Module):
         """The names of the stages, first those of the backbone."""
         return (*self.backbone.stages, *getattr(self.head, "stages", ()))
 
+    @property
+    def map_stage(self) -> str:
+        """The stage that map methods look at by default."""
+        return getattr(self.backbone, "map_stage", self.backbone.stages[-1])
+
+    @property
+    def token_grid(self) -> tuple[int, ...] | None:
+        """Where features are tokens (b, tokens, k), of which the last are cells: their grid."""
+        return getattr(self.backbone, "token_grid", None)
+
     def features(self, images: Pixels, upto: str | None = None, train: bool = False) -> Float[Array, "..."]:
         """The output of stage `upto` (inclusive; default: the backbone's last)."""
         stage = self._stage(upto)
@@ -72,6 +92,10 @@ class Classifier(nn.Module):
         if stage != self.backbone.stages[-1]:
             features = self.backbone(features, stage, train=train)
         return self.head(features, train)
+
+    def between(self, features: Float[type_of_array, "..."], since: str | None, upto: str) -> Float[Array, "..."]:
+        """The output of backbone stage `upto`, given that of stage `since` (None: images)."""
+        return self.backbone(features, since, upto)
 
     def for_classes(self, num_classes: int) -> "Classifier":
         """The same network for another number of classes, which the head knows, and a backbone of class maps."""
@@ -99,6 +123,9 @@ class Functions:
     features_function: Callable[[Any, Array], Array]
     logits_function: Callable[[Any, Array], Array]
     kernel_function: Callable[[Any], Array] | None = None
+    token_grid: tuple[int, ...] | None = None
+    map_stage: None = None
+    stages: tuple[()] = ()
 
     def apply(self, variables: Any, *arguments: Any, method: str, **options: Any) -> Any:
         """Call one of the functions as `flax.linen.Module.apply` would."""

@@ -86,6 +86,15 @@ class VisionTransformer(Backbone):
     def stages(self):
         return ("patches", *(f"block{index}" for index in range(self.depth)), "norm")
 
+    @property
+    def map_stage(self):
+        """The patches' tokens move a class token only before the last block."""
+        return self.stages[-3] if self.class_token else self.stages[-1]
+
+    @property
+    def token_grid(self):
+        return self.grid if self.class_token else None
+
     def run(self, name, x, train):
         if name == "patches":
             return self._tokens(x)

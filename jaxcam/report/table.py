@@ -86,6 +86,7 @@ class Report:
         dataset: its name, "" where the caller gave none.
         checkpoint: its name, likewise.
         method: of the maps.
+        stage: that the method looked at; None for its own.
         views: "single" or "ten_crop".
         box_grid: "network", or "image" where maps were thresholded in the image files' own pixels.
         further: figures of another kind than shares of `counts`, by their names in `report.json`.
@@ -124,6 +125,7 @@ class Report:
     dataset: str = ""
     checkpoint: str = ""
     method: str = "cam"
+    stage: str | None = None
     views: str = "single"
     box_grid: str = "network"
     canvas: tuple[int, ...] | None = None
@@ -172,6 +174,7 @@ class Report:
             "image_size": list(self.image_size),
             "canvas": list(self.canvas or self.image_size),
             "method": self.method,
+            "stage": self.stage,
             "views": self.views,
             "box_rule": self.rule,
             "box_grid": self.box_grid,
@@ -196,6 +199,7 @@ class Report:
         how = f"images squashed to {canvas}"
         how += f"; ten crops of {crop}" if self.views == "ten_crop" else ""
         how += f"; maps by {self.method}" if self.method != "cam" else ""
+        how += f" of {self.stage}" if self.stage is not None else ""
         if self.baselines:
             how += f'; box rule "{self.rule}"'
             how += f" at threshold {self.threshold:g}" if self.threshold is not None else ""

@@ -1,0 +1,51 @@
+"""The table of map methods."""
+
+from jaxcam.methods.activation import cam, cells_cam
+from jaxcam.methods.backprop import saliency
+from jaxcam.methods.gradient import (
+    grad_cam,
+    grad_cam_elementwise,
+    grad_cam_plus_plus,
+    hires_cam,
+    layer_cam,
+    smooth_grad_cam_plus_plus,
+    xgrad_cam,
+)
+from jaxcam.methods.map_method import MapMethod, with_core
+
+# Name -> method, the families of the README in their order.
+METHODS: dict[str, MapMethod] = {
+    "cam": with_core(cam, cells_cam, on_pixels=False, takes_stage=False),
+    "grad_cam": grad_cam,
+    "grad_cam_plus_plus": grad_cam_plus_plus,
+    "smooth_grad_cam_plus_plus": smooth_grad_cam_plus_plus,
+    "xgrad_cam": xgrad_cam,
+    "layer_cam": layer_cam,
+    "hires_cam": hires_cam,
+    "grad_cam_elementwise": grad_cam_elementwise,
+    "saliency": saliency,
+}
+
+
+def find_method(name: str, *, stage: str | None = None) -> MapMethod:
+    """The method of that name.
+
+    Args:
+        name: one of `METHODS`.
+        stage: that it is to look at, None for its own.
+
+    Raises:
+        ValueError: for an unknown name, or a stage for a method that looks at none.
+
+    >>> find_method("grad_cam").__name__
+    'grad_cam'
+    """
+    if name not in METHODS:
+        raise ValueError(f"method: got {name!r}; known are {', '.join(METHODS)}")
+    method = METHODS[name]
+    if stage is not None and not method.takes_stage:
+        takers = ", ".join(other for other, one in METHODS.items() if one.takes_stage)
+        raise ValueError(
+            f"stage: got {stage!r} for {name}, which looks at no stage of one's choice; these do: {takers}"
+        )
+    return method
