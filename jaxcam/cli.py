@@ -8,6 +8,7 @@ from functools import partial
 import tyro
 
 from jaxcam.commands.evaluation import evaluate
+from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
@@ -16,7 +17,13 @@ from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
 from jaxcam.training.recipes import Recipe, find_recipe
 
-COMMANDS: dict[str, Callable[..., int]] = {"explain": explain, "evaluate": evaluate, "networks": networks, "pack": pack}
+COMMANDS: dict[str, Callable[..., int]] = {
+    "explain": explain,
+    "evaluate": evaluate,
+    "methods": methods,
+    "networks": networks,
+    "pack": pack,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Why a network says what it says: its classes for a photo, and where it sees each of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class Explanation:
         labels: int32 (b, n) classes, the most probable first where they were not given.
         names: their readable names, b tuples of n.
         probabilities: float32 (b, n), the softmax over all classes.
-        maps: float32 (b, n, h, w), raw class activation maps of the images' size.
+        maps: float32 (b, n, h, w), raw maps of the images' size.
         boxes: float32 (b, n, 4), half-open (x0, y0, x1, y1) in pixels of the images, read off the maps.
 
     >>> import jax.numpy as jnp, jaxcam
@@ -53,22 +54,25 @@ def explain(
     *,
     top: int | None = None,
     threshold: float | None = None,
+    method: Callable[..., Array] | None = None,
 ) -> Explanation:
-    """The most probable classes of an image with their maps and boxes, from one forward pass.
+    """The most probable classes of an image with their maps and boxes, for class activation maps from one forward pass.
 
     Args:
-        params: a network's that ends in global pooling and one linear layer.
+        params: a network's; for class activation maps, one that ends in global pooling and one linear layer.
         images: uint8 or float in [0, 1], (b, h, w, channels) or one (h, w, channels).
         labels: explain these instead of the top classes: (b,) or (b, n); for one image a scalar or (n,).
         top: number n of classes to explain where no labels are given; None for 5, or all where there are fewer.
         threshold: share of a map's maximum above which a pixel belongs to its box, in (0, 1]; None for the card's.
+        method: of the maps, such as `jaxcam.grad_cam`: any `(params, images, labels) -> maps`; None for `jaxcam.cam`.
 
     Returns:
         An `Explanation`: labels, names and probabilities (b, n), maps (b, n, h, w), boxes (b, n, 4), without b for one
         image.
 
     Raises:
-        ValueError: for wrong shapes, images, labels, `top` or threshold, or a network without a kernel.
+        ValueError: for wrong shapes, images, labels, `top` or threshold, or class activation maps of a network without
+            a kernel.
 
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150.
 
@@ -84,17 +88,21 @@ def explain(
     ((2, 2), (2, 2, 64, 48), (2, 2, 4))
     """
     images, single = check_images(params, images)
-    kernel = kernel_of(params)
+    if method is None:
+        kernel_of(params)  # raises, where there is none
     threshold = params.card.threshold if threshold is None else threshold
-    num_classes = kernel.shape[1]
+    features, logits = forward(params, images)
+    num_classes = logits.shape[1]
     top = min(5, num_classes) if top is None else top
     if labels is None and not 1 <= top <= num_classes:
         raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
     if labels is not None:
         labels = _chosen(labels, batch=images.shape[0], single=single, num_classes=num_classes)
-    features, logits = forward(params, images)
     chosen = jax.lax.top_k(logits, top)[1] if labels is None else labels
-    maps = cam_from_features(features, kernel, chosen, size=images.shape[1:-1])
+    if method is not None:
+        maps = method(params, images, chosen)
+    else:
+        maps = cam_from_features(features, kernel_of(params), chosen, size=images.shape[1:-1])
     probabilities = jax.numpy.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)
     explanation = (chosen, _names(params, chosen), probabilities, maps, boxes(maps, threshold=threshold))
     return Explanation(*(part[0] for part in explanation) if single else explanation)

@@ -3,7 +3,8 @@
 import difflib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jaxcam.card import Card
 from jaxcam.explanation import Explanation, explain
 from jaxcam.geometry import scale_boxes
 from jaxcam.image_files import read_image, read_size
+from jaxcam.methods.table import find_method
 from jaxcam.params import Params
 from jaxcam.report.sheet import draw_sheet, save_sheet
 from jaxcam.whole_files import whole_file
@@ -28,6 +30,8 @@ def explain_photos(
     out: Path,
     *,
     checkpoint: str = "",
+    method: str = "cam",
+    stage: str | None = None,
     top: int | None = None,
     labels: Sequence[int] = (),
     threshold: float | None = None,
@@ -45,6 +49,8 @@ def explain_photos(
         out: the folder for `<stem>.png` of each photo, `<stem>.npy` (n, h, w) of its maps where asked for, and
             `explanations.json`.
         checkpoint: its name, for the report.
+        method: of the maps, a name of `jaxcam.methods.table.METHODS`.
+        stage: that the method looks at; None for its own.
         top: number of classes where no labels are given; as for `jaxcam.explain`.
         labels: the classes to explain instead.
         threshold: as for `jaxcam.explain`.
@@ -54,6 +60,7 @@ def explain_photos(
         The photos that could not be read.
     """
     threshold = params.card.threshold if threshold is None else threshold
+    how: dict[str, Any] = {"threshold": threshold, "top": top, "method": _method(method, stage)}
     report: dict[str, list[dict[str, Any]]] = {"photos": [], "unreadable": []}
     try:
         for photo, stem in zip(tqdm(photos, disable=_quiet(photos), unit="photo"), _stems(photos, out), strict=True):
@@ -64,9 +71,10 @@ def explain_photos(
                 tqdm.write(_printable(f"error: {error}"), file=sys.stderr)
                 report["unreadable"].append({"path": str(photo), "error": str(error)})
                 continue
-            why = explain(params, image, np.array(labels, np.int32) if labels else None, top=top, threshold=threshold)
+            why = explain(params, image, np.array(labels, np.int32) if labels else None, **how)
             entry: dict[str, Any] = {"path": str(photo), "width": size[1], "height": size[0]}
-            entry |= {"checkpoint": checkpoint, "threshold": threshold, "picture": f"{stem}.png"}
+            entry |= {"checkpoint": checkpoint, "method": method, "stage": stage}
+            entry |= {"threshold": threshold, "picture": f"{stem}.png"}
             if save_maps:
                 entry["maps"] = f"{stem}.npy"
                 with whole_file(out / entry["maps"]) as file:
@@ -117,6 +125,14 @@ def find_label(card: Card, wanted: str) -> int:
     close += [name for name in card.classes if _key(wanted) and _key(wanted) in _key(name)]
     hint = f"close ones are: {'; '.join(dict.fromkeys(close[:8]))}" if close else "no class has a name like it"
     raise ValueError(f"label: got {wanted!r}, which is none of the {len(card.classes)} classes; {hint}")
+
+
+def _method(name: str, stage: str | None) -> Callable[..., Any] | None:
+    """For `explain`: None for `cam`, which comes from its own forward pass."""
+    method = find_method(name, stage=stage)
+    if name == "cam":
+        return None
+    return method if stage is None else partial(method, stage=stage)
 
 
 def _key(name: str) -> str:
@@ -183,9 +199,15 @@ def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Expl
         caption=f"Heat shows where the evidence for a class lies, from none (blue) to the most for that class (red). "
         f"The box holds the largest region with at least {100 * entry['threshold']:g}% of the most, "
         "or the whole photo where nothing speaks for the class. "
-        f"Class activation maps of the checkpoint {entry['checkpoint'] or 'given'}.",
+        f"{_maps_by(entry)} of the checkpoint {entry['checkpoint'] or 'given'}.",
     )
     save_sheet(out / entry["picture"], sheet)
+
+
+def _maps_by(entry: dict[str, Any]) -> str:
+    if entry["method"] == "cam":
+        return "Class activation maps"
+    return f"Maps by {entry['method']}" + (f", at stage {entry['stage']}," if entry["stage"] else "")
 
 
 def _summary(entry: dict[str, Any], out: Path) -> str:

@@ -23,7 +23,8 @@ def evaluate(
     annotations: Path | None = None,
     rule: Literal["paper", "release", "wsol"] = "paper",
     threshold: float | None = None,
-    method: Literal["cam", "saliency"] = "cam",
+    method: str = "cam",
+    stage: str | None = None,
     views: Literal["single", "ten_crop"] = "single",
     image_size: tuple[int, int] | None = None,
     box_grid: Literal["network", "image"] = "network",
@@ -52,7 +53,8 @@ def evaluate(
         rule: of the boxes: the paper's; the released code's, with two boxes for each of the first two classes and one
             for the third; or that of the WSOL benchmark.
         threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
-        method: of the maps: class activation, or the gradient at each pixel (the paper's Backprop).
+        method: of the maps, one of those that `jaxcam methods` lists; saliency is the paper's Backprop.
+        stage: of the network, that the method looks at; by default the last one with cells.
         views: maps of the squashed image, or merged from ten crops.
         image_size: height and width that images are squashed to; the checkpoint's own by default.
         box_grid: threshold maps at the size of the squashed image (the rule wsol at 224 x 224) and scale the boxes, or
@@ -71,7 +73,7 @@ def evaluate(
     from jaxcam.checkpoints import load
     from jaxcam.evaluation import Protocol
 
-    protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size), checkpoint or "tiny_imagenet"
+    protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size, stage), checkpoint or "tiny_imagenet"
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
     params = load(checkpoint)
     examples = _checked(params, _read(dataset, data_dir, split, on_error, given), limit, on_error)

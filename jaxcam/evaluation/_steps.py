@@ -18,7 +18,7 @@ from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import kernel_of, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import class_weights
-from jaxcam.methods.cut import cut_at
+from jaxcam.methods.cut import check_cells, cut_at
 from jaxcam.methods.table import find_method
 from jaxcam.methods.ten_crop import ten_crop_forward, ten_crop_maps
 from jaxcam.metrics import highest_points
@@ -149,6 +149,8 @@ def _evidence(params: Params, images: Array, protocol: Protocol) -> Evidence:
         return Evidence(averaged, averaged, merged, features.shape[2:4])
     method = find_method(protocol.method)
     cut = cut_at(params, preprocess(params, images), protocol.stage, to_pixels=method.on_pixels)
+    if not method.on_pixels:
+        check_cells(cut)
 
     def maps_of(labels: Array) -> Array:
         return method.core(cut, class_weights(labels, cut.logits.shape[1]))

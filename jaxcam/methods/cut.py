@@ -95,6 +95,16 @@ def cut_at(params: Params, pixels: Pixels, stage: str | None = None, *, to_pixel
     )
 
 
+def check_cells(cut: Cut) -> None:
+    """Refuse a stage whose output does not lie over the image.
+
+    Raises:
+        ValueError: for one without axes of space.
+    """
+    if not cut.axes:
+        raise ValueError(f"stage: {cut.stage} gives {cut.cells.shape[1:]}, which has no cells; take one before it")
+
+
 def _not_asked_for(gradient: Array) -> tuple[Array]:
     raise ValueError("pixel_gradient: the forward pass was cut without to_pixels=True, which it needs")
 

@@ -13,7 +13,7 @@ from jaxcam.arrays import Images, LabelsLike
 from jaxcam.forward import ImageSize, check_images, forward_pixels, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import Size, check_size, check_targets, check_upsample, class_weights, label_axes
-from jaxcam.methods.cut import cut_at
+from jaxcam.methods.cut import check_cells, cut_at
 from jaxcam.params import Params
 
 # A method proper: (cut, targets (b, n, c), **options) -> raw maps (b, n, *cells).
@@ -144,8 +144,8 @@ Raises:
 def _run(core, on_pixels, settings, stage, params, pixels, labels, arrays):
     """Maps of the method's own size."""
     cut = cut_at(params, pixels, stage, to_pixels=on_pixels)
-    if not on_pixels and not cut.axes:
-        raise ValueError(f"stage: {cut.stage} gives {cut.cells.shape[1:]}, which has no cells; take one before it")
+    if not on_pixels:
+        check_cells(cut)
     labels = cut.logits.argmax(axis=-1) if labels is None else labels
     maps = core(cut, class_weights(labels, cut.logits.shape[1]), **dict(settings), **arrays)
     return maps.reshape(*label_axes(labels), *maps.shape[2:])

@@ -1,5 +1,9 @@
 """The table of map methods."""
 
+import inspect
+import re
+import textwrap
+
 from jaxcam.methods.activation import cam, cells_cam
 from jaxcam.methods.backprop import saliency
 from jaxcam.methods.gradient import (
@@ -49,3 +53,19 @@ def find_method(name: str, *, stage: str | None = None) -> MapMethod:
             f"stage: got {stage!r} for {name}, which looks at no stage of one's choice; these do: {takers}"
         )
     return method
+
+
+def describe_method(name: str) -> str:
+    """Two or more lines about a method of the table: its name, what it shows, and its source.
+
+    >>> print(describe_method("xgrad_cam"))
+    xgrad_cam  XGrad-CAM: channels weighed by the gradients of their cells, each by its share in the channel.
+        Fu et al., "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs", BMVC 2020, arXiv
+        2008.02312.
+    """
+    text = inspect.getdoc(METHODS[name]) or ""
+    source = re.search(r"^Source: (.*?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    wrapped = textwrap.fill(
+        " ".join(source[1].split()) if source else "", 116, initial_indent=" " * 4, subsequent_indent=" " * 4
+    )
+    return f"{name}  {text.splitlines()[0]}\n{wrapped}"
