@@ -61,6 +61,7 @@ def explain_photos(
     """
     threshold = params.card.threshold if threshold is None else threshold
     how: dict[str, Any] = {"threshold": threshold, "top": top, "method": _method(method, stage)}
+    settings = {"checkpoint": checkpoint, "method": method, "stage": stage, "threshold": threshold}
     report: dict[str, list[dict[str, Any]]] = {"photos": [], "unreadable": []}
     try:
         for photo, stem in zip(tqdm(photos, disable=_quiet(photos), unit="photo"), _stems(photos, out), strict=True):
@@ -72,9 +73,7 @@ def explain_photos(
                 report["unreadable"].append({"path": str(photo), "error": str(error)})
                 continue
             why = explain(params, image, np.array(labels, np.int32) if labels else None, **how)
-            entry: dict[str, Any] = {"path": str(photo), "width": size[1], "height": size[0]}
-            entry |= {"checkpoint": checkpoint, "method": method, "stage": stage}
-            entry |= {"threshold": threshold, "picture": f"{stem}.png"}
+            entry = {"path": str(photo), "width": size[1], "height": size[0], **settings, "picture": f"{stem}.png"}
             if save_maps:
                 entry["maps"] = f"{stem}.npy"
                 with whole_file(out / entry["maps"]) as file:
