@@ -73,11 +73,11 @@ def explain_photos(
                 report["unreadable"].append({"path": str(photo), "error": str(error)})
                 continue
             why = explain(params, image, np.array(labels, np.int32) if labels else None, **how)
-            entry = {"path": str(photo), "width": size[1], "height": size[0], **settings, "picture": f"{stem}.png"}
+            entry: dict[str, Any] = {"path": str(photo), "width": size[1], "height": size[0]}
+            entry |= {**settings, "picture": f"{stem}.png"}
             if save_maps:
                 entry["maps"] = f"{stem}.npy"
-                with whole_file(out / entry["maps"]) as file:
-                    np.save(file, np.asarray(why.maps))
+                _save_maps(out / entry["maps"], why)
             entry["classes"] = _classes(params.card, why, image.shape[:2], size)
             _save_picture(out, entry, image, why)
             report["photos"].append(entry)
@@ -184,6 +184,11 @@ def _classes(card: Card, why: Explanation, worked_on: tuple[int, int], size: tup
             strict=True,
         )
     ]
+
+
+def _save_maps(path: Path, why: Explanation) -> None:
+    with whole_file(path) as file:
+        np.save(file, np.asarray(why.maps))
 
 
 def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Explanation) -> None:
