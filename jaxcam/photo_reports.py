@@ -60,8 +60,9 @@ def explain_photos(
         The photos that could not be read.
     """
     threshold = params.card.threshold if threshold is None else threshold
-    how: dict[str, Any] = {"threshold": threshold, "top": top, "method": _method(method, stage)}
     settings = {"checkpoint": checkpoint, "method": method, "stage": stage, "threshold": threshold}
+    chosen = np.array(labels, np.int32) if labels else None
+    look = partial(explain, params, labels=chosen, top=top, threshold=threshold, method=_method(method, stage))
     report: dict[str, list[dict[str, Any]]] = {"photos": [], "unreadable": []}
     try:
         for photo, stem in zip(tqdm(photos, disable=_quiet(photos), unit="photo"), _stems(photos, out), strict=True):
@@ -72,12 +73,11 @@ def explain_photos(
                 tqdm.write(_printable(f"error: {error}"), file=sys.stderr)
                 report["unreadable"].append({"path": str(photo), "error": str(error)})
                 continue
-            why = explain(params, image, np.array(labels, np.int32) if labels else None, **how)
+            why = look(images=image)
             entry: dict[str, Any] = {"path": str(photo), "width": size[1], "height": size[0]}
             entry |= {**settings, "picture": f"{stem}.png"}
             if save_maps:
-                entry["maps"] = f"{stem}.npy"
-                _save_maps(out / entry["maps"], why)
+                entry["maps"] = _save_maps(out, f"{stem}.npy", why)
             entry["classes"] = _classes(params.card, why, image.shape[:2], size)
             _save_picture(out, entry, image, why)
             report["photos"].append(entry)
@@ -186,9 +186,10 @@ def _classes(card: Card, why: Explanation, worked_on: tuple[int, int], size: tup
     ]
 
 
-def _save_maps(path: Path, why: Explanation) -> None:
-    with whole_file(path) as file:
+def _save_maps(out: Path, name: str, why: Explanation) -> str:
+    with whole_file(out / name) as file:
         np.save(file, np.asarray(why.maps))
+    return name
 
 
 def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Explanation) -> None:
