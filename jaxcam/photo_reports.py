@@ -61,8 +61,7 @@ def explain_photos(
     """
     threshold = params.card.threshold if threshold is None else threshold
     settings = {"checkpoint": checkpoint, "method": method, "stage": stage, "threshold": threshold}
-    chosen = np.array(labels, np.int32) if labels else None
-    look = partial(explain, params, labels=chosen, top=top, threshold=threshold, method=_method(method, stage))
+    how: dict[str, Any] = {"labels": list(labels) or None, "top": top, "method": _method(method, stage)}
     report: dict[str, list[dict[str, Any]]] = {"photos": [], "unreadable": []}
     try:
         for photo, stem in zip(tqdm(photos, disable=_quiet(photos), unit="photo"), _stems(photos, out), strict=True):
@@ -73,7 +72,7 @@ def explain_photos(
                 tqdm.write(_printable(f"error: {error}"), file=sys.stderr)
                 report["unreadable"].append({"path": str(photo), "error": str(error)})
                 continue
-            why = look(images=image)
+            why = explain(params, image, threshold=threshold, **how)
             entry: dict[str, Any] = {"path": str(photo), "width": size[1], "height": size[0]}
             entry |= {**settings, "picture": f"{stem}.png"}
             if save_maps:
