@@ -45,7 +45,7 @@ def _controls(samples: Sequence[Sample]) -> str:
         f'<label><input type="checkbox" data-box="{kind}" checked> <i class="key {kind}"></i> {text}</label>'
         for kind, text in boxes.items()
     )
-    ramp = _heat(np.linspace(0, 1, HEAT_SIDE, dtype=np.float32)[None])
+    ramp = draw_heat(np.linspace(0, 1, HEAT_SIDE, dtype=np.float32)[None])
     total = len(samples)
     return (
         '<div class="controls">\n'
@@ -67,21 +67,21 @@ def _card(sample: Sample) -> str:
     return (
         f'<li class="card" data-class="{label}" data-outcome="{verdict}"><div class="stage">'
         f'<div class="frame" style="--shape:{width / height:.4f}">'
-        f'<img class="photo" alt="photo of {label}" src="{_photo(sample.photo)}">'
-        f'<img class="heat" alt="heat of {guess}" src="{_heat(sample.map)}">{"".join(boxes)}</div></div>'
+        f'<img class="photo" alt="photo of {label}" src="{draw_photo(sample.photo)}">'
+        f'<img class="heat" alt="heat of {guess}" src="{draw_heat(sample.map)}">{"".join(boxes)}</div></div>'
         f'<p class="guess" title="{guess}"><b>{guess}</b> <span>{sample.probability:.0%}</span></p>'
         f'<p class="label" title="{label}">true: {label}</p><p class="verdict {colour}">{verdict}</p></li>'
     )
 
 
-def _photo(photo: Photos) -> str:
+def draw_photo(photo: Photos) -> str:
     image, buffer = Image.fromarray(photo), BytesIO()
     image.thumbnail((PHOTO_WIDTH, PHOTO_HEIGHT), Image.Resampling.LANCZOS)
     image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return _data_uri("image/jpeg", buffer)
 
 
-def _heat(raw_map: Float[np.ndarray, "h w"]) -> str:
+def draw_heat(raw_map: Float[np.ndarray, "h w"]) -> str:
     """The map as `overlay` colours it, of few pixels."""
     small, buffer = Image.fromarray(raw_map.astype(np.float32)), BytesIO()
     small.thumbnail((HEAT_SIDE, HEAT_SIDE), Image.Resampling.BILINEAR)

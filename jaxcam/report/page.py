@@ -1,23 +1,18 @@
 """The figures, curves and images of an evaluation as one web page, complete in itself: it asks for nothing else."""
 
-import base64
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from math import isfinite
-from pathlib import Path
-from string import Template
 from typing import NamedTuple
 
 from jaxcam.report._page_curves import Curve, draw_curves
+from jaxcam.report._page_file import HERE, write_page
 from jaxcam.report._page_gallery import draw_gallery
 from jaxcam.report.contact_sheet import FOUND, HALF_RIGHT, RIGHT, TRUE, WRONG, Sample
 from jaxcam.report.table import NAMES, Figure
-from jaxcam.whole_files import whole_file
 
-HERE = Path(__file__).parent
 COLOURS = {"found": FOUND, "true": TRUE, "right": RIGHT, "half": HALF_RIGHT, "wrong": WRONG}
 
 
@@ -65,6 +60,7 @@ def save_page(
             sample whose map or box has a NaN.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as home:
     ...     page = Path(home, "report.html")
     ...     save_page(page, title="Tiny", settings={"rule": "paper"}, figures={"gt_known": Figure(62.0, 60.1, 63.9, 9)})
@@ -78,22 +74,9 @@ def save_page(
         "Images": draw_gallery(samples),
         "Settings": _settings(settings),
     }
-    parts = {name: body for name, body in parts.items() if body}
-    sections = (f'<section id="{name.lower()}"><h2>{name}</h2>\n{body}\n</section>' for name, body in parts.items())
-    links = " ".join(f'<a href="#{name.lower()}">{name}</a>' for name in parts)
-    script = (HERE / "page.js").read_text(encoding="utf-8")
     colours = "".join(f"--{name}:{value};" for name, value in COLOURS.items())
-    page = Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(title),
-        navigation=f"<nav>{links}</nav>" if len(parts) > 1 else "",
-        body="\n".join(sections),
-        style=f":root{{{colours}}}\n" + (HERE / "page.css").read_text(encoding="utf-8"),
-        script=script,
-        # A browser runs this script alone, so that no name from a file can become one.
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
-    with whole_file(path) as file:
-        file.write(page.encode(errors="xmlcharrefreplace"))  # a path among the settings may have broken letters
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    write_page(path, title=title, parts=parts, style=f":root{{{colours}}}", script=script)
 
 
 def _figures(figures: Mapping[str, Figure]) -> str:
