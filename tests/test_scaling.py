@@ -76,5 +76,5 @@ def test_a_map_of_nan_stays_visible(method):
 def test_mistakes():
     with pytest.raises(ValueError, match="method: got 'mean'; use max or minmax"):
         jaxcam.normalize(jnp.zeros((2, 2)), method="mean")
-    with pytest.raises(ValueError, match=r"maps: got shape \(2,\); give \(..., h, w\)"):
+    with pytest.raises(ValueError, match=r"maps: got shape \(2,\) for rank 2; give \(..., h, w\)"):
         jaxcam.normalize(jnp.zeros(2))

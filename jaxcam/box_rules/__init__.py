@@ -84,7 +84,7 @@ def _check_threshold(
             lowest = "from 0 to 1" if zero else "above 0 and at most 1"
             raise ValueError(f"threshold: got {threshold}; give a share of the maximum, {lowest}")
     try:
-        np.broadcast_shapes(np.shape(threshold), batch)
+        jnp.broadcast_shapes(np.shape(threshold), batch)  # it knows the symbolic lengths of an export too
     except ValueError:
         raise ValueError(
             f"threshold: got shape {np.shape(threshold)} for maps with leading axes {batch}; give one that broadcasts"

@@ -9,8 +9,16 @@ from jaxtyping import Array, Float, Shaped
 from jaxcam.arrays import Images, LabelsLike, type_of_array
 from jaxcam.forward import ImageSize, check_images, forward, kernel_of
 from jaxcam.geometry import resize
-from jaxcam.methods.arguments import Size, check_size, check_targets, check_upsample, class_weights, label_axes
-from jaxcam.methods.cut import Cut, RawMaps, Targets, weighed
+from jaxcam.methods.arguments import (
+    Size,
+    check_rank,
+    check_size,
+    check_targets,
+    check_upsample,
+    class_weights,
+    label_axes,
+)
+from jaxcam.methods.cut import Cut, RawMaps, Targets, cells_of, weighed
 from jaxcam.params import Params
 
 
@@ -61,7 +69,7 @@ def cam(
     size, upsample = check_size(size, images.shape[1:-1]), check_upsample(upsample)
     features, scores = forward(params, images, image_size=image_size)
     labels = scores.argmax(-1) if labels is None else labels
-    maps = _weigh(features, kernel, labels, size, upsample)
+    maps = _weigh(cells_of(features, params.network.token_grid), kernel, labels, size, upsample)
     return maps[0] if single else maps
 
 
@@ -77,6 +85,7 @@ def cam_from_features(
     *,
     size: Size = None,
     upsample: str = "bilinear",
+    rank: int = 2,
 ) -> Float[Array, "..."]:
     """Class activation maps of anyone's features and linear layer, such as an SVM's `coef_.T`.
 
@@ -88,6 +97,7 @@ def cam_from_features(
         labels: (b,) or (b, n) classes; for one image a scalar or (n,). Or weights of classes, as for `cam`.
         size: (height, width) to upsample to; None or "cells" for the maps as they are.
         upsample: "bilinear", "bicubic" (a = -0.75) or "catmull_rom" (a = -0.5).
+        rank: axes of space that features and maps have: 1 for signals, (b, x, k); 3 for volumes.
 
     Returns:
         float32 maps (b, y, x) or (b, n, y, x), without b for one image; of `size` where it is given.
@@ -103,12 +113,14 @@ def cam_from_features(
     Array([[-1., -1.],
            [-1., -1.]], dtype=float32)
     """
-    if features.ndim < 3 or 0 in features.shape or kernel.ndim != 2 or kernel.shape[0] != features.shape[-1]:
+    single = features.ndim == rank + 1
+    fits = kernel.ndim == 2 and kernel.shape[0] == features.shape[-1] and 0 not in features.shape
+    if rank < 1 or not (single or features.ndim == rank + 2) or not fits:
+        space = "y, x" if rank == 2 else ", ".join(["n"] * rank)
         raise ValueError(
             f"features, kernel: got shapes {tuple(features.shape)} and {tuple(kernel.shape)}; "
-            "give (b, y, x, k) or (y, x, k), and (k, c)"
+            f"give (b, {space}, k) or ({space}, k), and (k, c); rank= is the number of their axes of space"
         )
-    single = features.ndim == 3
     features = jnp.asarray(features, jnp.float32)
     features = features[None] if single else features
     labels = check_targets(labels, batch=features.shape[0], single=single, num_classes=kernel.shape[1])
@@ -120,9 +132,12 @@ def cam_from_features(
 
 @partial(jax.jit, static_argnames=("size", "upsample"))
 def _weigh(features: Array, kernel: Array, labels: Array, size: tuple[int, ...] | None, upsample: str) -> Array:
+    if features.ndim < 3:
+        raise ValueError(f"features: got {features.shape[1:]}, which has no cells; take what comes before it")
     maps = weighed(features, _columns(kernel, labels))
     # Weighing and resizing are both linear, so weighing first is exact and k times cheaper.
     if size is not None:
+        check_rank(size, features.ndim - 2)
         maps = resize(maps, size, axis=2, method=upsample)
     return maps.reshape(*label_axes(labels), *maps.shape[2:]).astype(jnp.float32)
 

@@ -80,6 +80,19 @@ def check_size(size: Size, space: tuple[int, ...]) -> tuple[int, ...] | None:
     return lengths
 
 
+def check_rank(size: tuple[int, ...], rank: int) -> None:
+    """Refuse to resize maps of another spatial rank, such as those of tokens that nobody said the grid of.
+
+    Raises:
+        ValueError: where `size` has not as many lengths as the features have axes of space.
+    """
+    if len(size) != rank:
+        raise ValueError(
+            f'size: got {size} for features with {rank} axes of space; give "cells", or, where they are tokens, their '
+            "grid as token_grid to from_functions"
+        )
+
+
 def check_upsample(upsample: str) -> str:
     if upsample not in METHODS:
         raise ValueError(f"upsample: got {upsample!r}; use one of {', '.join(METHODS)}")

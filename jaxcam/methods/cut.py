@@ -87,12 +87,23 @@ def cut_at(params: Params, pixels: Pixels, stage: str | None = None, *, to_pixel
         params,
         pixels,
         stage,
-        cells=_cells(features, grid),
+        cells=cells_of(features, grid),
         logits=logits,
         behind=lambda cells: after(_with_cells(features, cells, grid)),
-        gradient=lambda target: _cells(to_features(target)[0], grid),
+        gradient=lambda target: cells_of(to_features(target)[0], grid),
         pixel_gradient=lambda target: to_image(*to_features(target))[0],
     )
+
+
+def cells_of(features: Array, grid: tuple[int, ...] | None) -> Array:
+    """Features as cells: those of a transformer with a class token are tokens, of which the last are cells."""
+    if grid is None or features.ndim != 3:
+        return features
+    batch, tokens, channels = features.shape
+    first = tokens - math.prod(grid)
+    if first < 0:
+        raise ValueError(f"token_grid: got {grid} for {tokens} tokens; give as many cells, or fewer")
+    return features[:, first:].reshape(batch, *grid, channels)
 
 
 def check_cells(cut: Cut) -> None:
@@ -102,7 +113,8 @@ def check_cells(cut: Cut) -> None:
         ValueError: for one without axes of space.
     """
     if not cut.axes:
-        raise ValueError(f"stage: {cut.stage} gives {cut.cells.shape[1:]}, which has no cells; take one before it")
+        given = "features: got" if cut.stage is None else f"stage: {cut.stage} gives"
+        raise ValueError(f"{given} {cut.cells.shape[1:]}, which has no cells; take what comes before it")
 
 
 def _not_asked_for(gradient: Array) -> tuple[Array]:
@@ -117,17 +129,6 @@ def scores_of(logits: Float[Array, "b c"], targets: Targets) -> Float[Array, "b 
 def weighed(cells: Cells, weights: Float[Array, "b n k"]) -> RawMaps:
     """sum_k w_k A_k of every label."""
     return jnp.einsum("b...k,bnk->bn...", cells, weights, precision=jax.lax.Precision.HIGHEST)
-
-
-def _cells(features: Array, grid: tuple[int, ...] | None) -> Array:
-    """Features as cells: those of a transformer with a class token are tokens, of which the last are cells."""
-    if grid is None or features.ndim != 3:
-        return features
-    batch, tokens, channels = features.shape
-    first = tokens - math.prod(grid)
-    if first < 0:
-        raise ValueError(f"token_grid: got {grid} for {tokens} tokens; give as many cells, or fewer")
-    return features[:, first:].reshape(batch, *grid, channels)
 
 
 def _with_cells(features: Array, cells: Array, grid: tuple[int, ...] | None) -> Array:

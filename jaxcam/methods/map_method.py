@@ -12,7 +12,15 @@ from jaxtyping import Array, Float
 from jaxcam.arrays import Images, LabelsLike
 from jaxcam.forward import ImageSize, check_images, forward_pixels, preprocess
 from jaxcam.geometry import resize
-from jaxcam.methods.arguments import Size, check_size, check_targets, check_upsample, class_weights, label_axes
+from jaxcam.methods.arguments import (
+    Size,
+    check_rank,
+    check_size,
+    check_targets,
+    check_upsample,
+    class_weights,
+    label_axes,
+)
 from jaxcam.methods.cut import check_cells, cut_at
 from jaxcam.params import Params
 
@@ -88,11 +96,12 @@ def _public(core: Core, *, on_pixels: bool, takes_stage: bool) -> MapMethod:
         pixels = preprocess(params, images, image_size=image_size)
         if labels is not None:
             num_classes = jax.eval_shape(forward_pixels, params, pixels)[1].shape[1]
-            labels = check_targets(labels, batch=len(images), single=single, num_classes=num_classes)
+            labels = check_targets(labels, batch=images.shape[0], single=single, num_classes=num_classes)
         arrays = {name: value for name, value in options.items() if isinstance(value, jax.Array | np.ndarray)}
         settings = tuple(sorted((name, value) for name, value in options.items() if name not in arrays))
         maps = _run(core, on_pixels, settings, stage, params, pixels, labels, arrays)
         if size is not None:
+            check_rank(size, maps.ndim - (1 if labels is None else len(label_axes(labels))))
             maps = _resized(maps, size, upsample, on_pixels)
         return maps[0] if single else maps
 

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from jaxcam.arrays import type_of_array
 
 
-def normalize(maps: Float[type_of_array, "..."], *, method: str = "max") -> Float[Array, "..."]:
+def normalize(maps: Float[type_of_array, "..."], *, method: str = "max", rank: int = 2) -> Float[Array, "..."]:
     """Each map scaled to [0, 1].
 
     "max": max(m, 0) / max(m); "minmax": (m - min m) / (max m - min m). A map with nothing to show, all negative for
@@ -15,12 +15,13 @@ def normalize(maps: Float[type_of_array, "..."], *, method: str = "max") -> Floa
     Args:
         maps: raw maps (..., h, w).
         method: "max", where 0 stays 0, or "minmax".
+        rank: axes of space that each map has, the last ones: 1 for signals, 3 for volumes.
 
     Returns:
         (..., h, w) in [0, 1].
 
     Raises:
-        ValueError: for an unknown method or maps of rank below 2.
+        ValueError: for an unknown method or maps of fewer axes than `rank`.
 
     >>> import jax.numpy as jnp, jaxcam
     >>> jaxcam.normalize(jnp.array([[-1.0, 1.0], [2.0, 4.0]]))
@@ -29,12 +30,14 @@ def normalize(maps: Float[type_of_array, "..."], *, method: str = "max") -> Floa
     """
     if method not in ("max", "minmax"):
         raise ValueError(f"method: got {method!r}; use max or minmax")
-    if maps.ndim < 2:
-        raise ValueError(f"maps: got shape {tuple(maps.shape)}; give (..., h, w)")
+    if not 1 <= rank <= maps.ndim:
+        lengths = "h, w" if rank == 2 else ", ".join(["n"] * rank)
+        raise ValueError(f"maps: got shape {tuple(maps.shape)} for rank {rank}; give (..., {lengths})")
     maps = jnp.asarray(maps)
-    maps = jnp.maximum(maps, 0) if method == "max" else maps - maps.min((-2, -1), keepdims=True)
-    top = maps.max((-2, -1), keepdims=True)
+    space = tuple(range(-rank, 0))
+    maps = jnp.maximum(maps, 0) if method == "max" else maps - maps.min(space, keepdims=True)
+    top = maps.max(space, keepdims=True)
     nothing = top <= 0
     scaled = jnp.where(nothing, jnp.zeros_like(maps), maps / jnp.where(nothing, 1, top))
     # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461).
-    return jnp.where(jnp.isnan(maps).any((-2, -1), keepdims=True), jnp.nan, scaled)
+    return jnp.where(jnp.isnan(maps).any(space, keepdims=True), jnp.nan, scaled)

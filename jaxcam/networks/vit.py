@@ -32,7 +32,7 @@ class Attention(nn.Module):
     def __call__(self, x):
         width = x.shape[-1]
         joint = dense(3 * width, name="qkv")(x)
-        queries_keys_values = joint.reshape(len(x), -1, 3, self.heads, width // self.heads)
+        queries_keys_values = joint.reshape(x.shape[0], -1, 3, self.heads, width // self.heads)
         y = jax.nn.dot_product_attention(*jnp.moveaxis(queries_keys_values, 2, 0))
         return dense(width, name="out")(y.reshape(x.shape))
 
@@ -110,8 +110,8 @@ class VisionTransformer(Backbone):
         if not self.class_token:
             return x + resize(positions, x.shape[1:3], axis=0, method="bicubic")[None]
         token = self.param("class_token", nn.initializers.zeros, (self.width,))
-        first = jnp.broadcast_to(token, (len(x), 1, self.width))
-        return jnp.concatenate([first, x.reshape(len(x), -1, self.width)], axis=1) + positions[None]
+        first = jnp.broadcast_to(token, (x.shape[0], 1, self.width))
+        return jnp.concatenate([first, x.reshape(x.shape[0], -1, self.width)], axis=1) + positions[None]
 
     def _check(self, size):
         own = tuple(self.patch * cells for cells in self.grid)
