@@ -106,6 +106,11 @@ def preprocess(params: Params, images: Images, *, image_size: ImageSize = None) 
     return _preprocess(images, card.preprocessing, size)
 
 
+def resized_images(params: Params, images: Images, size: tuple[int, ...]) -> Float[Array, "*b_space channels"]:
+    """One image or a batch as float32 in [0, 1] of another size, resized as the network's are; not yet normalised."""
+    return _resized(images, params.card.preprocessing, size)
+
+
 def whole_lengths(size: Any, rank: int) -> tuple[int, ...] | None:
     """A size of `rank` whole numbers of at least 1 as a tuple; None where it is anything else."""
     try:
@@ -143,11 +148,16 @@ def check_images(params: Params, images: Images) -> tuple[Array, bool]:
 
 @partial(jax.jit, static_argnames=("preprocessing", "size"))
 def _preprocess(images: Array, preprocessing: Preprocessing, size: tuple[int, ...]) -> Array:
+    return normalize_channels(_resized(images, preprocessing, size), preprocessing)
+
+
+@partial(jax.jit, static_argnames=("preprocessing", "size"))
+def _resized(images: Array, preprocessing: Preprocessing, size: tuple[int, ...]) -> Array:
     pixels = images.astype(jnp.float32)
     if images.dtype == jnp.uint8:
         pixels = pixels / 255
-    pixels = resize(pixels, size, axis=1, method=preprocessing.interpolation, antialias=preprocessing.antialias)
-    return normalize_channels(pixels, preprocessing)
+    axis = pixels.ndim - 1 - len(size)
+    return resize(pixels, size, axis=axis, method=preprocessing.interpolation, antialias=preprocessing.antialias)
 
 
 def normalize_channels(pixels: Float[Array, "*b_space channels"], preprocessing: Preprocessing) -> Array:

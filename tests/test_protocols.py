@@ -12,7 +12,7 @@ from PIL import Image
 import jaxcam
 from jaxcam.datasets import Dataset, Example
 from jaxcam.evaluation import Protocol, evaluate
-from jaxcam.methods.ten_crop import ten_crop_cam
+from jaxcam.methods.crops import ten_crop_cam
 from tests.reference import localization
 from tests.reference import wsol as benchmark
 from tests.reference.boxes import paper_box

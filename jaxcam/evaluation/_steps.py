@@ -18,9 +18,9 @@ from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import kernel_of, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import class_weights
+from jaxcam.methods.crops import ten_crop_forward, ten_crop_maps
 from jaxcam.methods.cut import check_cells, cut_at
 from jaxcam.methods.table import find_method
-from jaxcam.methods.ten_crop import ten_crop_forward, ten_crop_maps
 from jaxcam.metrics import highest_points
 from jaxcam.params import Params
 

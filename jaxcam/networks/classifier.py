@@ -94,8 +94,12 @@ class Classifier(nn.Module):
         return self.head(features, train)
 
     def between(self, features: Float[type_of_array, "..."], since: str | None, upto: str) -> Float[Array, "..."]:
-        """The output of backbone stage `upto`, given that of stage `since` (None: images)."""
-        return self.backbone(features, since, upto)
+        """The output of stage `upto`, given that of stage `since` (None: images)."""
+        if upto in self.backbone.stages:
+            return self.backbone(features, since, upto)
+        if since is None or since in self.backbone.stages:
+            features, since = self.backbone(features, since), None
+        return self.head(features, False, since=since, upto=upto)
 
     def for_classes(self, num_classes: int) -> "Classifier":
         """The same network for another number of classes, which the head knows, and a backbone of class maps."""

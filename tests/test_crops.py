@@ -8,8 +8,8 @@ import pytest
 import jaxcam
 from jaxcam.card import Card, Preprocessing
 from jaxcam.forward import forward, kernel_of
-from jaxcam.methods import ten_crop
-from jaxcam.methods.ten_crop import ten_crop_cam, ten_crop_forward, ten_crop_maps
+from jaxcam.methods import crops
+from jaxcam.methods.crops import ten_crop_cam, ten_crop_forward, ten_crop_maps
 from tests.reference import ten_crop as reference
 
 CROP, CANVAS, CLASSES = (16, 20), (21, 29), 6
@@ -102,8 +102,8 @@ def test_labels_and_images_of_every_form(params):
 
 def test_canvas_is_that_of_the_release():
     """256 x 256; the middle crop of 227 pixels begins at 15, half a pixel after the middle."""
-    assert ten_crop.CANVAS == (256, 256)
-    assert ten_crop._corners((256, 256), (224, 227)) == [(0, 0), (32, 0), (0, 29), (32, 29), (16, 15)]
+    assert crops.CANVAS == (256, 256)
+    assert crops.crop_corners((256, 256), (224, 227)) == [(0, 0), (32, 0), (0, 29), (32, 29), (16, 15)]
 
 
 def test_a_network_crop_by_crop(tiny_params):

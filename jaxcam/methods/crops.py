@@ -84,9 +84,7 @@ def ten_crop_cam(
         raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
     if labels is not None:
         labels = check_labels(labels, batch=batch, single=single, num_classes=num_classes)
-    lengths = whole_lengths(images.shape[1:-1] if size is None else size, 2)
-    if lengths is None:
-        raise ValueError(f"size: got {size!r}; give (height, width) of at least 1, or None")
+    lengths = check_lengths(images.shape[1:-1] if size is None else size)
     features, averaged = ten_crop_forward(params, images, canvas=canvas)
     labels = jax.lax.top_k(averaged, top)[1] if labels is None else labels
     maps = ten_crop_maps(features, kernel, labels, crop=params.card.image_size, size=lengths, canvas=canvas)
@@ -119,11 +117,9 @@ def ten_crop_forward(
     >>> features.shape[:2], probabilities.shape
     ((2, 10), (2, 5))
     """
-    crop = params.card.image_size
-    corners = _corners(canvas, crop)
+    corners = crop_corners(canvas, params.card.image_size)
     pixels = preprocess(params, images, image_size=canvas)
-    crops = jnp.stack([pixels[:, y : y + crop[0], x : x + crop[1]] for y, x in corners], axis=1)
-    crops = jnp.concatenate([crops, crops[:, :, :, ::-1]], axis=1)
+    crops = ten_crops(pixels, corners, params.card.image_size).swapaxes(0, 1)
     features, logits = forward_pixels(params, crops.reshape(-1, *crops.shape[2:]))
     probabilities = jax.nn.softmax(logits).reshape(*crops.shape[:2], -1)
     return features.reshape(*crops.shape[:2], *features.shape[1:]), probabilities.mean(axis=1)
@@ -164,10 +160,26 @@ def ten_crop_maps(
     labels = check_labels(labels, batch=batch, single=False, num_classes=kernel.shape[1])
     flat = features.reshape(-1, *features.shape[2:])
     maps = cam_from_features(flat, kernel, jnp.repeat(labels, 10, axis=0), size=crop, upsample=UPSAMPLE)
-    return _merge(maps.reshape(batch, 10, *maps.shape[1:]), tuple(size), tuple(canvas))
+    return merge_crops(maps.reshape(batch, 10, *maps.shape[1:]).swapaxes(0, 1), tuple(size), tuple(canvas))
 
 
-def _corners(canvas: tuple[int, ...], crop: tuple[int, ...]) -> list[tuple[int, int]]:
+def ten_crops(
+    images: Float[Array, "*b_space channels"], corners: list[tuple[int, int]], crop: tuple[int, ...]
+) -> Float[Array, "10 ..."]:
+    """Crops of one image or a batch: those that begin at five corners, then their mirror images."""
+    crops = jnp.stack([images[..., y : y + crop[0], x : x + crop[1], :] for y, x in corners])
+    return jnp.concatenate([crops, crops[..., ::-1, :]])
+
+
+def check_lengths(size: tuple[int, ...]) -> tuple[int, ...]:
+    """A size (height, width) as whole numbers."""
+    lengths = whole_lengths(size, 2)
+    if lengths is None:
+        raise ValueError(f"size: got {size!r}; give (height, width) of at least 1, or None")
+    return lengths
+
+
+def crop_corners(canvas: tuple[int, ...], crop: tuple[int, ...]) -> list[tuple[int, int]]:
     """Rows and columns where the crops begin: the corners, and the middle, rounded as the released code does."""
     lengths = whole_lengths(canvas, 2)
     if lengths is None or len(crop) != 2 or min(np.subtract(lengths, crop)) < 0:
@@ -177,14 +189,14 @@ def _corners(canvas: tuple[int, ...], crop: tuple[int, ...]) -> list[tuple[int, 
 
 
 @partial(jax.jit, static_argnames=("size", "canvas"))
-def _merge(maps: Array, size: tuple[int, ...], canvas: tuple[int, ...]) -> Array:
-    """One map of ten (b, 10, ..., h, w), those of the crops."""
+def merge_crops(maps: Array, size: tuple[int, ...], canvas: tuple[int, ...]) -> Array:
+    """One map, at most 1, of ten (10, ..., h, w), those of `ten_crops`."""
     height, width = maps.shape[-2:]
-    straight, mirrored = jnp.split(jnp.abs(maps), 2, axis=1)
+    straight, mirrored = jnp.split(jnp.abs(maps), 2)
     both = straight + mirrored[..., ::-1]
-    merged = jnp.zeros((maps.shape[0], *maps.shape[2:-2], *canvas), maps.dtype)
-    for index, (y, x) in enumerate(_corners(canvas, (height, width))):
-        merged = merged.at[..., y : y + height, x : x + width].add(both[:, index])
+    merged = jnp.zeros((*maps.shape[1:-2], *canvas), maps.dtype)
+    for crop, (y, x) in zip(both, crop_corners(canvas, (height, width)), strict=True):
+        merged = merged.at[..., y : y + height, x : x + width].add(crop)
     for axis, (given, wanted) in enumerate(zip(canvas, size, strict=True), start=merged.ndim - 2):
         # As MATLAB: the kernel is widened where pixels are lost, and only there.
         merged = resize(merged, (wanted,), axis=axis, method=UPSAMPLE, antialias=wanted < given)
