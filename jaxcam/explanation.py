@@ -88,6 +88,11 @@ def explain(
     ((2, 2), (2, 2, 64, 48), (2, 2, 4))
     """
     images, single = check_images(params, images)
+    if images.ndim != 4:
+        raise ValueError(
+            f"params: its images have {images.ndim - 2} axes of space, and boxes are of pictures; "
+            "call a map method itself, such as jaxcam.cam"
+        )
     if method is None:
         kernel_of(params)  # raises, where there is none
     threshold = params.card.threshold if threshold is None else threshold

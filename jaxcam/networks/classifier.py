@@ -143,7 +143,7 @@ class Functions:
         self._no_stage(since)
         return self.logits_function(variables, features)
 
-    def kernel(self, variables: Any) -> Array | None:
+    def kernel(self, variables: Any) -> Kernel | None:
         return None if self.kernel_function is None else self.kernel_function(variables)
 
     def _no_stage(self, name: str | None) -> None:
