@@ -7,6 +7,7 @@ from functools import partial
 
 import tyro
 
+from jaxcam.commands.comparing import compare
 from jaxcam.commands.evaluation import evaluate
 from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
@@ -20,6 +21,7 @@ from jaxcam.training.recipes import Recipe, find_recipe
 COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain,
     "evaluate": evaluate,
+    "compare": compare,
     "methods": methods,
     "networks": networks,
     "pack": pack,

@@ -23,7 +23,7 @@ LAYERS = (
     {"networks", "box_rules", "metrics", "datasets", "image_files"},
     {"params", "checkpoints", "forward", "batches"},
     {"methods", "report", "weights"},
-    {"explanation", "network_table", "photo_reports", "evaluation", "recognition", "training"},
+    {"comparison", "explanation", "network_table", "photo_reports", "evaluation", "recognition", "training"},
     {"commands"},
     {"cli"},
     {"__init__", "__main__"},

@@ -1,5 +1,6 @@
 """Data sets by the names and options of the command line."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -29,3 +30,23 @@ def read_dataset(dataset, data_dir, split, **options):
     for name in given.keys() - set(layout.options):
         raise ValueError(f"--{name.replace('_', '-')}: {dataset} does not take it; leave it out")
     return layout.read(data_dir, split=split, **given)
+
+
+def check_dataset(params, examples, limit, on_error):
+    """The images to use, with their classes and every file looked at before the long work.
+
+    What cannot be read is an error, or a warning.
+    """
+    from jaxcam.datasets import inspect
+    from jaxcam.evaluation import check_classes
+
+    check_classes(params.card, examples)
+    examples = examples if limit is None else examples.spread(limit)
+    findings = inspect(examples)
+    if limit is not None:  # a class may well have none of so few
+        findings = replace(findings, empty_classes=())
+    if findings.unreadable and on_error == "stop":
+        raise ValueError(f"{findings}; --on-error skip leaves out what cannot be read")
+    if findings:
+        print(f"warning: {findings}", file=sys.stderr)
+    return examples

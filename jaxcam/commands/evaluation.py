@@ -1,13 +1,12 @@
 """`jaxcam evaluate`: a network on a data set."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxcam.commands.data import DATASET, find_layout, read_dataset
+from jaxcam.commands.data import DATASET, check_dataset, find_layout, read_dataset
 from jaxcam.commands.hosts import Hosts
 
 
@@ -76,7 +75,7 @@ def evaluate(
     protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size, stage), checkpoint or "tiny_imagenet"
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
     params = load(checkpoint)
-    examples = _checked(params, _read(dataset, data_dir, split, on_error, given), limit, on_error)
+    examples = check_dataset(params, _read(dataset, data_dir, split, on_error, given), limit, on_error)
     name = f"{dataset} {examples.split}".strip()
     how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "on_error": on_error}
     if choose_threshold:
@@ -124,23 +123,3 @@ def _check_choice(choose_threshold, split, threshold, checkpoint):
     if choose_threshold and (split != "train" or threshold is not None or checkpoint is None):
         needs = "--split train, where it is chosen, --checkpoint, whose card it is written into, and no --threshold"
         raise ValueError(f"--choose-threshold: it needs {needs}")
-
-
-def _checked(params, examples, limit, on_error):
-    """The images to use, with their classes and every file looked at before the long work.
-
-    What cannot be read is an error, or a warning.
-    """
-    from jaxcam.datasets import inspect
-    from jaxcam.evaluation import check_classes
-
-    check_classes(params.card, examples)
-    examples = examples if limit is None else examples.spread(limit)
-    findings = inspect(examples)
-    if limit is not None:  # a class may well have none of so few
-        findings = replace(findings, empty_classes=())
-    if findings.unreadable and on_error == "stop":
-        raise ValueError(f"{findings}; --on-error skip leaves out what cannot be read")
-    if findings:
-        print(f"warning: {findings}", file=sys.stderr)
-    return examples

@@ -1,0 +1,80 @@
+"""`jaxcam compare`: map methods on the same images."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxcam.commands.data import DATASET, check_dataset, find_layout, read_dataset
+
+DEFAULT = "cam,grad_cam,grad_cam_plus_plus,layer_cam,eigen_cam,saliency"
+
+
+def compare(
+    dataset: Annotated[tyro.conf.Positional[str], DATASET] = "tiny_imagenet",
+    *,
+    data_dir: Path,
+    methods: Annotated[str, tyro.conf.arg(metavar="NAME[:STAGE],...")] = DEFAULT,
+    checkpoint: str = "tiny_imagenet",
+    split: str | None = None,
+    threshold: float | None = None,
+    limit: int = 200,
+    batch_size: int = 16,
+    pictures: int = 12,
+    on_error: Literal["stop", "skip"] = "stop",
+    out: Path = Path("out"),
+) -> int:
+    """Compare map methods: how well they find objects, how faithful they are to the network, how fast they are.
+
+    Prints a table, and writes it as JSON and as a web page with the methods' maps of some images.
+
+    Args:
+        dataset: the layout of the data.
+        data_dir: the data set's folder, as it is distributed.
+        methods: names that `jaxcam methods` lists, with commas between; layer_cam:layer2 is that of another stage.
+        checkpoint: a bundled name, or a folder (with a separator: ./mine).
+        split: part of the data set, as for `jaxcam evaluate`.
+        threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
+        limit: use only so many images, evenly spaced over the data set.
+        batch_size: images a step.
+        pictures: how many images the page shows.
+        on_error: at a missing or damaged file, stop, or skip it and say how many there were.
+        out: folder for comparison.json and comparison.html.
+    """
+    from jaxcam.checkpoints import load
+    from jaxcam.comparison import compare, save_comparison
+
+    chosen = _chosen(methods)
+    params = load(checkpoint)
+    examples = read_dataset(dataset, data_dir, find_layout(dataset).test if split is None else split)
+    examples = check_dataset(params, examples, limit, on_error)
+    found = compare(
+        params,
+        examples,
+        chosen,
+        threshold=threshold,
+        batch_size=batch_size,
+        pictures=pictures,
+        on_error=on_error,
+    )
+    name = " ".join(filter(None, (dataset, examples.split)))
+    files = save_comparison(found, out, dataset=name, checkpoint=checkpoint)
+    print(found, f"in {out}: {', '.join(files)}", sep="\n\n")
+    return 0
+
+
+def _chosen(methods):
+    """Name -> method, from the names and stages asked for.
+
+    >>> list(_chosen("cam, layer_cam:layer2"))
+    ['cam', 'layer_cam:layer2']
+    """
+    from jaxcam.methods.table import find_method
+
+    chosen = {}
+    for name in filter(None, map(str.strip, methods.split(","))):
+        method, _, stage = name.partition(":")
+        found = find_method(method, stage=stage or None)
+        chosen[name] = partial(found, stage=stage) if stage else found
+    return chosen
