@@ -88,36 +88,68 @@ def explain(
     ((2, 2), (2, 2, 64, 48), (2, 2, 4))
     """
     images, single = check_images(params, images)
+    if labels is not None:
+        # The names are looked up on the host anyway, so the labels' values can be checked wherever they lie.
+        labels = np.asarray(labels)
+        num_classes = jax.eval_shape(forward, params, images)[1].shape[1]
+        labels = check_labels(labels, batch=images.shape[0], single=single, num_classes=num_classes)
+    found = answers(params, images, labels, top=top, threshold=threshold, method=method)
+    names = _names(params, found["labels"])
+    explanation = {**found, "names": names}
+    return Explanation(**({name: part[0] for name, part in explanation.items()} if single else explanation))
+
+
+def answers(
+    params: Params,
+    images: Images,
+    labels: Int[Array, "b *n"] | None = None,
+    *,
+    top: int | None = None,
+    threshold: float | None = None,
+    method: Callable[..., Array] | None = None,
+) -> dict[str, Array]:
+    """What `explain` finds, as arrays by name: a function to compile or to export.
+
+    Args:
+        params: as for `explain`.
+        images: a batch (b, h, w, channels).
+        labels: classes whose values were checked; None for the top ones.
+        top: as for `explain`.
+        threshold: as for `explain`.
+        method: as for `explain`.
+
+    Returns:
+        "labels" and "probabilities" (b, n), "maps" (b, n, h, w), "boxes" (b, n, 4).
+
+    Raises:
+        ValueError: as for `explain`.
+
+    >>> import jax.numpy as jnp, jaxcam
+    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
+    >>> found = jax.jit(answers, static_argnames="top")(params, jnp.zeros((2, 32, 24, 3)), top=3)
+    >>> {name: array.shape for name, array in found.items()}
+    {'boxes': (2, 3, 4), 'labels': (2, 3), 'maps': (2, 3, 32, 24), 'probabilities': (2, 3)}
+    """
     if images.ndim != 4:
         raise ValueError(
-            f"params: its images have {images.ndim - 2} axes of space, and boxes are of pictures; "
-            "call a map method itself, such as jaxcam.cam"
+            f"params: its images have {len(params.card.image_size)} axes of space, and boxes are of pictures, one batch "
+            "(b, h, w, channels); for others call a map method itself, such as jaxcam.cam"
         )
-    if method is None:
-        kernel_of(params)  # raises, where there is none
-    threshold = params.card.threshold if threshold is None else threshold
+    kernel = kernel_of(params) if method is None else None  # raises, where there is none
+    images, _ = check_images(params, images)
     features, logits = forward(params, images)
     num_classes = logits.shape[1]
     top = min(5, num_classes) if top is None else top
     if labels is None and not 1 <= top <= num_classes:
         raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
-    if labels is not None:
-        labels = _chosen(labels, batch=images.shape[0], single=single, num_classes=num_classes)
-    chosen = jax.lax.top_k(logits, top)[1] if labels is None else labels
+    chosen = jax.lax.top_k(logits, top)[1] if labels is None else labels.reshape(images.shape[0], -1)
     if method is not None:
         maps = method(params, images, chosen)
     else:
-        maps = cam_from_features(features, kernel_of(params), chosen, size=images.shape[1:-1])
+        maps = cam_from_features(features, kernel, chosen, size=images.shape[1:-1])
+    threshold = params.card.threshold if threshold is None else threshold
     probabilities = jax.numpy.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)
-    explanation = (chosen, _names(params, chosen), probabilities, maps, boxes(maps, threshold=threshold))
-    return Explanation(*(part[0] for part in explanation) if single else explanation)
-
-
-def _chosen(labels: Any, *, batch: int, single: bool, num_classes: int) -> Array:
-    """The labels asked for as (b, n)."""
-    # The names are looked up on the host anyway, so the labels' values can be checked wherever they lie.
-    chosen = check_labels(np.asarray(labels), batch=batch, single=single, num_classes=num_classes)
-    return chosen.reshape(batch, -1)
+    return {"labels": chosen, "probabilities": probabilities, "maps": maps, "boxes": boxes(maps, threshold=threshold)}
 
 
 def _names(params: Params, labels: Array) -> tuple[tuple[str, ...], ...]:
