@@ -33,6 +33,7 @@ _PUBLIC = {
         "smooth_grad_cam_plus_plus",
         "xgrad_cam",
     ),
+    "jaxcam.methods.principal": ("eigen_cam", "eigen_grad_cam", "fem", "kpca_cam"),
     "jaxcam.methods.scaling": ("normalize",),
     "jaxcam.params": ("Params", "from_functions", "init"),
     "jaxcam.report.heatmaps": ("overlay",),

@@ -46,8 +46,11 @@ def grad_cam_plus_plus(cut: Cut, targets: Targets, *, relu: bool = True) -> RawM
     M(p) = relu(sum_k w_k A_k(p)), w_k = sum over p of a_k(p) relu(G_k(p)),
     a_k(p) = G_k(p)^2 / (2 G_k(p)^2 + G_k(p)^3 sum over q of A_k(q)), 0 where G_k(p) is 0.
 
-    As the paper's exp(S), which scales all weights of a map alike, is left out, maps do not overflow. torch-cam 0.5
-    leaves a_k(p) = G_k(p)^2: it divides a copy.
+    The powers stand for higher derivatives of exp(S), which they are, times exp(S), if S is piecewise linear in A. That
+    factor, which scales all weights of a map alike, is left out, so that maps do not overflow.
+
+    pytorch-grad-cam 1.5 adds 1e-6 to the denominator, which is more than 2 G^2 where gradients are below 0.0007, as
+    they often are behind a mean over cells. torch-cam 0.5 leaves a_k(p) = G_k(p)^2: it divides a copy.
 
     Args:
         relu: leave out what speaks against the class, as in the paper.
@@ -61,7 +64,8 @@ def grad_cam_plus_plus(cut: Cut, targets: Targets, *, relu: bool = True) -> RawM
     (2, 32, 24)
     """
     gradients = cut.gradients(targets)
-    return _rectified(_plus_plus(cut, gradients, gradients**2, gradients**3), relu)
+    # Both sides of the fraction divided by G^2, which may underflow. Where G is 0, relu(G) is too.
+    return _rectified(_plus_plus(cut, gradients, jnp.ones_like(gradients), gradients), relu)
 
 
 @map_method()
@@ -79,9 +83,10 @@ def smooth_grad_cam_plus_plus(
     M(p) = relu(sum_k w_k A_k(p)), w_k = sum over p of a_k(p) relu(mean G_k(p)),
     a_k(p) = mean G_k(p)^2 / (2 mean G_k(p)^2 + mean G_k(p)^3 sum over q of A_k(q)).
 
-    The features A are those of the image without noise. The paper's numerator is mean G_k(p), by which a_k would not be
-    that of Grad-CAM++ where there is no noise; here, as in torch-cam, it is the mean square. torch-cam multiplies by
-    relu(G_k(p)) of the last copy alone.
+    The features A are those of the image without noise, and the copies count alike, exp(S) being left out. The paper's
+    numerator is mean G_k(p), by which a_k would not be that of Grad-CAM++ where there is no noise; here, as in
+    torch-cam 0.5, it is the mean square. torch-cam multiplies by relu(G_k(p)) of the last copy alone, has the sum over
+    q of A_k(q) mean G_k(q)^3 in the denominator, and adds 1e-8 to it.
 
     Args:
         key: a `jax.random.key` of the noise, the same for every image; None for that of 0.
@@ -99,14 +104,15 @@ def smooth_grad_cam_plus_plus(
     """
     keys = jax.random.split(jax.random.key(0) if key is None else key, num_samples)
 
-    def powers(key: Array) -> tuple[Array, Array, Array]:
+    def add(sums: list[Array], key: Array) -> tuple[list[Array], None]:
         noise = std * jax.random.normal(key, cut.pixels.shape[1:])
         gradients = cut_at(cut.params, cut.pixels + noise[None], cut.stage).gradients(targets)
-        return gradients, gradients**2, gradients**3
+        return [total + gradients**power for power, total in enumerate(sums, start=1)], None
 
-    # One copy after another, so that memory does not grow with their number.
-    means = jax.tree.map(lambda power: power.mean(axis=0), jax.lax.map(powers, keys))
-    return _rectified(_plus_plus(cut, *means), relu)
+    # One copy after another and added up, so that memory does not grow with their number.
+    zeros = jnp.zeros((*targets.shape[:2], *cut.cells.shape[1:]))
+    sums, _ = jax.lax.scan(add, [zeros] * 3, keys)
+    return _rectified(_plus_plus(cut, *(total / num_samples for total in sums)), relu)
 
 
 @map_method()
@@ -141,7 +147,8 @@ def layer_cam(cut: Cut, targets: Targets, *, relu: bool = True, scale: float | N
     Args:
         relu: leave out what speaks against the class, as in the paper.
         scale: None, or g for tanh(g M / max M), by which the paper brightens the maps of early stages (its g is 2)
-            before it joins those of several.
+            before it joins those of several. torch-cam 0.5 has tanh(g N) of maps N that are scaled to [0, 1] by their
+            minimum too.
 
     Source: Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", IEEE TIP 2021.
 

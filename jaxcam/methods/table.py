@@ -16,10 +16,15 @@ from jaxcam.methods.gradient import (
     xgrad_cam,
 )
 from jaxcam.methods.map_method import MapMethod, with_core
+from jaxcam.methods.principal import eigen_cam, eigen_grad_cam, fem, kpca_cam
 
 # Name -> method, the families of the README in their order.
 METHODS: dict[str, MapMethod] = {
     "cam": with_core(cam, cells_cam, on_pixels=False, takes_stage=False),
+    "eigen_cam": eigen_cam,
+    "eigen_grad_cam": eigen_grad_cam,
+    "kpca_cam": kpca_cam,
+    "fem": fem,
     "grad_cam": grad_cam,
     "grad_cam_plus_plus": grad_cam_plus_plus,
     "smooth_grad_cam_plus_plus": smooth_grad_cam_plus_plus,
