@@ -154,6 +154,17 @@ def test_labels_and_threshold(explain, params):
     assert [found["box"] for found in entry["classes"]] == np.asarray(why.boxes).tolist()
 
 
+def test_another_method_at_a_stage(explain, params):
+    image = data.chelsea()[:200:10, :300:10]
+    chosen = ["--method", "layer_cam", "--stage", "layer3", "--label", "1", "--save-maps"]
+    code, _, _, report = explain(write("cat.png", image), *chosen)
+    entry = report["photos"][0]
+    assert (code, entry["method"], entry["stage"]) == (0, "layer_cam", "layer3")
+    maps = jaxcam.layer_cam(params, image, [1], stage="layer3")
+    np.testing.assert_allclose(np.load(Path("out", entry["maps"])), maps, rtol=1e-6)
+    assert [found["box"] for found in entry["classes"]] == np.asarray(jaxcam.boxes(maps, threshold=0.3)).tolist()
+
+
 @pytest.mark.parametrize(
     "wanted, label",
     [
@@ -184,6 +195,9 @@ def test_find_label(wanted, label):
         (["--top", "7"], "top: got 7; this network has 6 classes"),
         (["--top", "0"], "top: got 0"),
         (["--threshold", "1.1"], "threshold: got 1.1"),
+        (["--method", "came"], "method: got 'came'; known are cam, "),
+        (["--stage", "layer3"], "stage: got 'layer3' for cam, which looks at no stage"),
+        (["--method", "grad_cam", "--stage", "layer9"], "stage: got 'layer9'; this network has stem, layer1, "),
     ],
 )
 def test_mistakes_are_one_line(explain, arguments, message):

@@ -237,6 +237,14 @@ def test_networks_that_cannot_be_evaluated(params, dataset):
     )
     with pytest.raises(ValueError, match="no linear layer over pooled features"):
         evaluate(flat, dataset)
+    with pytest.raises(ValueError, match="stage: got 'fc9'; this network has"):
+        evaluate(params, dataset, protocol=Protocol(method="grad_cam", stage="fc9"))
+    with pytest.raises(ValueError, match="method: got 'came'; known are cam, "):
+        Protocol(method="came")
+    with pytest.raises(ValueError, match="stage: got 'stem' for saliency, which looks at no stage"):
+        Protocol(method="saliency", stage="stem")
+    with pytest.raises(ValueError, match="views: got ten_crop with method grad_cam"):
+        Protocol(method="grad_cam", views="ten_crop")
     assert evaluate(flat, without_boxes(dataset), batch_size=4, progress=False).counts.images == 13
 
 
