@@ -39,8 +39,8 @@ def seen(params, path, *, method="cam", views="single", rule="paper", box_grid="
     if views == "ten_crop":
         _, probabilities, maps = map(np.asarray, ten_crop_cam(params, image, every, size=size, canvas=CANVAS))
         return probabilities, probabilities, maps, file
-    if method == "saliency":
-        maps = np.asarray(jaxcam.saliency(params, image, every))
+    if method != "cam":
+        maps = np.asarray(getattr(jaxcam, method)(params, image, every))
     elif rule == "wsol":
         cells = np.asarray(jaxcam.cam(params, image, every, size="cells"))
         maps = np.array([cv2.resize(one, (224, 224), interpolation=cv2.INTER_CUBIC) for one in cells])
@@ -89,6 +89,7 @@ def assert_points_at_the_highest(line, values, file, truth):
         pytest.param({"rule": "wsol"}, marks=pytest.mark.slow),
         {"rule": "release", "views": "ten_crop", "box_grid": "image"},
         {"rule": "release", "method": "saliency"},
+        {"method": "layer_cam"},
         pytest.param({"views": "ten_crop"}, marks=pytest.mark.slow),
         pytest.param({"views": "ten_crop", "box_grid": "image"}, marks=pytest.mark.slow),
         pytest.param({"method": "saliency"}, marks=pytest.mark.slow),
