@@ -1,5 +1,7 @@
 """`jaxcam methods`: every method with a line and a source."""
 
+from itertools import pairwise
+
 from jaxcam.cli import main
 from jaxcam.methods.table import METHODS
 
@@ -8,7 +10,7 @@ def test_every_method_has_a_line_and_a_source(capsys):
     assert main(["methods"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines if not line.startswith(" ")] == list(METHODS)
-    for line, below in zip(lines, lines[1:], strict=False):
+    for line, below in pairwise(lines):
         if not line.startswith(" "):
             assert len(line.split("  ", 1)[1]) > 20
             assert below.startswith("    ")
