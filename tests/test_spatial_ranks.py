@@ -14,8 +14,20 @@ from jaxcam.methods.table import METHODS
 SIZES = {1: (8,), 3: (4, 8, 6)}
 LABELS = np.array([[2, 0], [1, 1]])
 
-# What makes a method quick, for those that would not be.
-OPTIONS: dict[str, dict] = {}
+# What makes a method quick, and windows of a side for each axis.
+OPTIONS = {
+    "integrated_gradients": {"steps": 3},
+    "occlusion": {"window": (8,), "stride": (4,)},
+    "rise": {"num_masks": 4, "visible": 1.0},  # masks that hide nothing: their grid has more cells in a volume
+    "smooth_grad": {"num_samples": 2},
+    "smooth_grad_cam_plus_plus": {"num_samples": 2},
+    "is_cam": {"num_samples": 2},
+    "ss_cam": {"num_samples": 2},
+}
+IN_VOLUMES = {"occlusion": {"window": (1, 8, 1), "stride": (1, 4, 1)}}
+
+# Not for models made from functions: those with an activation to replace, or with attention.
+CLASSIFIERS_ONLY = ("guided_backprop", "guided_grad_cam", "attention_rollout")
 
 
 def features(weights, pixels):
@@ -70,8 +82,7 @@ def stretched(values, size):
     return values
 
 
-@pytest.mark.parametrize("channels", [1, 7])
-@pytest.mark.parametrize("rank", [1, 3])
+@pytest.mark.parametrize("rank, channels", [(1, 7), (3, 1)])
 def test_equals_plain_numpy(rank, channels):
     params = made(SIZES[rank], channels)
     images = np.random.default_rng(0).random((2, *SIZES[rank], channels), np.float32)
@@ -87,16 +98,29 @@ def test_equals_plain_numpy(rank, channels):
     np.testing.assert_allclose(scaled, abs(found) / abs(found).max(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in OPTIONS else [])
+        for name in METHODS
+        if name not in CLASSIFIERS_ONLY
+    ],
+)
 def test_a_signal_is_a_thin_volume(name):
-    signals = made((64,), 2)
+    signals, options = made((64,), 2), OPTIONS.get(name, {})
     volumes = signals.replace(card=replace(signals.card, image_size=(1, 64, 1)))
-    images = np.random.default_rng(0).random((2, 70, 2), np.float32)
-    maps = METHODS[name](signals, images, LABELS, **OPTIONS.get(name, {}))
-    assert maps.shape == (2, 2, 70)
+    images, cells = np.random.default_rng(0).random((2, 64, 2), np.float32), 64 if METHODS[name].on_pixels else 32
+    maps = METHODS[name](signals, images, LABELS, size="cells", **options)
+    assert maps.shape == (2, 2, cells)
     assert float(jnp.abs(maps).max()) > 0
-    expected = METHODS[name](volumes, images[:, None, :, None], LABELS, **OPTIONS.get(name, {}))
+    expected = METHODS[name](volumes, images[:, None, :, None], LABELS, size="cells", **IN_VOLUMES.get(name, options))
     np.testing.assert_allclose(maps, expected[:, :, 0, :, 0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS_ONLY)
+def test_methods_that_functions_do_not_fit(name):
+    with pytest.raises(ValueError, match=r"params: got a network made of Functions, which .*; use "):
+        METHODS[name](made((8,), 2), np.zeros((8, 2), np.float32), 0)
 
 
 def test_cam_from_features_and_normalize_by_rank():
