@@ -56,7 +56,7 @@ def by_hand(params, images, weights, method):
     return np.array([[method(cells, one) for one in gradients] for cells, gradients in pairs])
 
 
-@pytest.mark.parametrize("space", SPACES, ids=str)
+@pytest.mark.parametrize("space", SPACES[::2], ids=str)
 @pytest.mark.parametrize("name", METHODS)
 def test_equals_numpy(name, space):
     params, images = hand_params(space), images_of(space)

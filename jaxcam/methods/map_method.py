@@ -124,9 +124,10 @@ def with_core(method: Any, core: Core, *, on_pixels: bool, takes_stage: bool) ->
 def _documented(core: Core, *, on_pixels: bool, takes_stage: bool) -> str:
     """The docstring of a core with the arguments, results and errors that all methods have in common."""
     before, args, after = inspect.cleandoc(core.__doc__ or "").partition("Args:\n")
-    options, _, rest = after.partition("\n\n")
+    options, _, rest = f"\n{after}".partition("\n\n")  # "Args:" may have nothing below it
+    options = options.strip("\n").rstrip()
     space = "that of the network's input" if on_pixels else "no upsampling"
-    shrinks = " Antialiased where they shrink." if on_pixels else ""
+    shrinks = "\n        Antialiased where they shrink." if on_pixels else ""
     stage = "    stage: a name of the network's `stages`; None for the last one with cells that classify.\n"
     return f"""{before}{args}\
     params: any network's.
@@ -138,7 +139,7 @@ def _documented(core: Core, *, on_pixels: bool, takes_stage: bool) -> str:
     size: of the maps: None for the given images' (h, w), "cells" for {space}, or (height, width).{shrinks}
     upsample: "bilinear", "bicubic" (a = -0.75; both equal OpenCV's and torch's) or "catmull_rom" (a = -0.5).
     image_size: feed the network at another (height, width), or "native" for the images' own.
-{options.rstrip()}{chr(10) if options.strip() else ""}
+{options}{chr(10) if options else ""}
 Returns:
     float32 maps (b, h, w), or (b, n, h, w) for (b, n) labels; without b for one image. Not normalised. NaN for a label
     that is out of range and could not be checked, where the method looks at labels.
