@@ -22,6 +22,7 @@ _PUBLIC = {
     "jaxcam.evaluation": ("evaluate",),
     "jaxcam.explanation": ("Explanation", "explain"),
     "jaxcam.forward": ("features", "logits"),
+    "jaxcam.methods.ablation": ("ablation_cam",),
     "jaxcam.methods.activation": ("cam", "cam_from_features"),
     "jaxcam.methods.backprop": ("saliency",),
     "jaxcam.methods.gradient": (
@@ -34,6 +35,8 @@ _PUBLIC = {
         "xgrad_cam",
     ),
     "jaxcam.methods.principal": ("eigen_cam", "eigen_grad_cam", "fem", "kpca_cam"),
+    "jaxcam.methods.masking": ("is_cam", "score_cam", "ss_cam"),
+    "jaxcam.methods.occluding": ("occlusion", "rise"),
     "jaxcam.methods.scaling": ("normalize",),
     "jaxcam.params": ("Params", "from_functions", "init"),
     "jaxcam.report.heatmaps": ("overlay",),

@@ -4,6 +4,7 @@ import inspect
 import re
 import textwrap
 
+from jaxcam.methods.ablation import ablation_cam
 from jaxcam.methods.activation import cam, cells_cam
 from jaxcam.methods.backprop import saliency
 from jaxcam.methods.gradient import (
@@ -16,6 +17,8 @@ from jaxcam.methods.gradient import (
     xgrad_cam,
 )
 from jaxcam.methods.map_method import MapMethod, with_core
+from jaxcam.methods.masking import is_cam, score_cam, ss_cam
+from jaxcam.methods.occluding import occlusion, rise
 from jaxcam.methods.principal import eigen_cam, eigen_grad_cam, fem, kpca_cam
 
 # Name -> method, the families of the README in their order.
@@ -32,6 +35,12 @@ METHODS: dict[str, MapMethod] = {
     "layer_cam": layer_cam,
     "hires_cam": hires_cam,
     "grad_cam_elementwise": grad_cam_elementwise,
+    "score_cam": score_cam,
+    "ss_cam": ss_cam,
+    "is_cam": is_cam,
+    "ablation_cam": ablation_cam,
+    "rise": rise,
+    "occlusion": occlusion,
     "saliency": saliency,
 }
 

@@ -77,6 +77,11 @@ class Classifier(nn.Module):
         """Where features are tokens (b, tokens, k), of which the last are cells: their grid."""
         return getattr(self.backbone, "token_grid", None)
 
+    @property
+    def averages_cells(self) -> bool:
+        """Whether logits are `kernel` applied to the mean over the backbone's last cells, and a bias."""
+        return getattr(self.head, "averages_cells", False)
+
     def features(self, images: Pixels, upto: str | None = None, train: bool = False) -> Float[Array, "..."]:
         """The output of stage `upto` (inclusive; default: the backbone's last)."""
         stage = self._stage(upto)
@@ -130,6 +135,7 @@ class Functions:
     token_grid: tuple[int, ...] | None = None
     map_stage: None = None
     stages: tuple[()] = ()
+    averages_cells = False  # a function does not tell
 
     def apply(self, variables: Any, *arguments: Any, method: str, **options: Any) -> Any:
         """Call one of the functions as `flax.linen.Module.apply` would."""

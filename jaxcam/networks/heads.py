@@ -33,6 +33,11 @@ class LinearHead(nn.Module):
         pooled = POOLS[self.pool](features, axis=cells(features))
         return self.classifier(self.drop(pooled, deterministic=not train))
 
+    @property
+    def averages_cells(self) -> bool:
+        """Whether logits are `kernel` applied to the mean over cells, and a bias."""
+        return self.pool == "mean"
+
     def kernel(self) -> Kernel:
         return self.classifier.variables["params"]["kernel"]
 
@@ -41,6 +46,7 @@ class ClassMapHead(nn.Module):
     """Global average pooling of features that are one map a class already (SqueezeNet, Network in Network)."""
 
     num_classes: int
+    averages_cells = True
 
     def __call__(self, features: Features, train: bool = False) -> Logits:
         return features.mean(cells(features))
