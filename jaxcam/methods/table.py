@@ -6,7 +6,10 @@ import textwrap
 
 from jaxcam.methods.ablation import ablation_cam
 from jaxcam.methods.activation import cam, cells_cam
-from jaxcam.methods.backprop import saliency
+from jaxcam.methods.attention import attention_rollout
+from jaxcam.methods.averaged import integrated_gradients, smooth_grad
+from jaxcam.methods.backprop import input_x_gradient, saliency
+from jaxcam.methods.full_gradient import full_grad
 from jaxcam.methods.gradient import (
     grad_cam,
     grad_cam_elementwise,
@@ -16,6 +19,7 @@ from jaxcam.methods.gradient import (
     smooth_grad_cam_plus_plus,
     xgrad_cam,
 )
+from jaxcam.methods.guided import guided_backprop, guided_grad_cam
 from jaxcam.methods.map_method import MapMethod, with_core
 from jaxcam.methods.masking import is_cam, score_cam, ss_cam
 from jaxcam.methods.occluding import occlusion, rise
@@ -35,6 +39,7 @@ METHODS: dict[str, MapMethod] = {
     "layer_cam": layer_cam,
     "hires_cam": hires_cam,
     "grad_cam_elementwise": grad_cam_elementwise,
+    "full_grad": full_grad,
     "score_cam": score_cam,
     "ss_cam": ss_cam,
     "is_cam": is_cam,
@@ -42,6 +47,12 @@ METHODS: dict[str, MapMethod] = {
     "rise": rise,
     "occlusion": occlusion,
     "saliency": saliency,
+    "input_x_gradient": input_x_gradient,
+    "smooth_grad": smooth_grad,
+    "integrated_gradients": integrated_gradients,
+    "guided_backprop": guided_backprop,
+    "guided_grad_cam": guided_grad_cam,
+    "attention_rollout": attention_rollout,
 }
 
 

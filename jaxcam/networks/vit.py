@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from jaxcam.geometry import resize
 from jaxcam.networks.classifier import Backbone, Classifier
@@ -29,11 +30,15 @@ class Attention(nn.Module):
     heads: int
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x, weights_only: bool = False):
         width = x.shape[-1]
         joint = dense(3 * width, name="qkv")(x)
         queries_keys_values = joint.reshape(x.shape[0], -1, 3, self.heads, width // self.heads)
-        y = jax.nn.dot_product_attention(*jnp.moveaxis(queries_keys_values, 2, 0))
+        queries, keys, values = jnp.moveaxis(queries_keys_values, 2, 0)
+        if weights_only:
+            matches = jnp.einsum("bqhk,bthk->bhqt", queries, keys) / math.sqrt(queries.shape[-1])
+            return jax.nn.softmax(matches, axis=-1)
+        y = jax.nn.dot_product_attention(queries, keys, values)
         return dense(width, name="out")(y.reshape(x.shape))
 
 
@@ -45,8 +50,11 @@ class Block(nn.Module):
     activation: Callable
 
     @nn.compact
-    def __call__(self, x):
-        x = x + Attention(self.heads, name="attention")(layer_norm(name="norm1")(x))
+    def __call__(self, x, weights_only: bool = False):
+        attention, normed = Attention(self.heads, name="attention"), layer_norm(name="norm1")(x)
+        if weights_only:
+            return attention(normed, weights_only=True)
+        x = x + attention(normed)
         y = dense(self.hidden, name="expand")(layer_norm(name="norm2")(x))
         return x + dense(x.shape[-1], name="project")(self.activation(y))
 
@@ -119,6 +127,14 @@ class VisionTransformer(Backbone):
             raise ValueError(f"images: got {size} pixels; with a class token this network takes {own} only")
         if min(size) < self.patch or any(side % self.patch for side in size):
             raise ValueError(f"images: got {size} pixels; give height and width that are multiples of {self.patch}")
+
+
+def attention_weights(
+    backbone: VisionTransformer, variables: Any, stage: str, x: Float[Array, "b *tokens k"]
+) -> Float[Array, "b heads t t"]:
+    """What a block makes each token of, in its heads, given the block's input: rows of weights that add up to 1."""
+    block: Any = Block(backbone.heads, backbone.hidden, backbone.activation)
+    return block.apply({"params": variables["params"]["backbone"][stage]}, x, weights_only=True)
 
 
 def vit(num_classes: int, *, grid: Sequence[int] = (14, 14), **options: Any) -> Classifier:
