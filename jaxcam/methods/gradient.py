@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxcam.methods.chunks import check_counts
 from jaxcam.methods.cut import Cut, RawMaps, Targets, cut_at, weighed
 from jaxcam.methods.map_method import map_method
 
@@ -85,8 +86,8 @@ def smooth_grad_cam_plus_plus(
 
     The features A are those of the image without noise, and the copies count alike, exp(S) being left out. The paper's
     numerator is mean G_k(p), by which a_k would not be that of Grad-CAM++ where there is no noise; here, as in
-    torch-cam 0.5, it is the mean square. torch-cam multiplies by relu(G_k(p)) of the last copy alone, has the sum over
-    q of A_k(q) mean G_k(q)^3 in the denominator, and adds 1e-8 to it.
+    torch-cam 0.5, it is the mean square. torch-cam has relu(G_k(p)) of the last copy alone, and weighs that copy's A_k;
+    its denominator has the sum over q of A_k(q) mean G_k(q)^3, and 1e-8.
 
     Args:
         key: a `jax.random.key` of the noise, the same for every image; None for that of 0.
@@ -102,16 +103,21 @@ def smooth_grad_cam_plus_plus(
     >>> jaxcam.smooth_grad_cam_plus_plus(params, jnp.zeros((2, 32, 24, 3)), jnp.array([3, 1])).shape
     (2, 32, 24)
     """
+    check_counts(num_samples=num_samples)
     keys = jax.random.split(jax.random.key(0) if key is None else key, num_samples)
 
-    def add(sums: list[Array], key: Array) -> tuple[list[Array], None]:
-        noise = std * jax.random.normal(key, cut.pixels.shape[1:])
-        gradients = cut_at(cut.params, cut.pixels + noise[None], cut.stage).gradients(targets)
-        return [total + gradients**power for power, total in enumerate(sums, start=1)], None
+    @jax.jit  # so that it is traced once, however often it is written out
+    def gradients_at(pixels: Array, key: Array) -> Array:
+        noise = std * jax.random.normal(key, pixels.shape[1:])
+        return cut_at(cut.params, pixels + noise[None], cut.stage).gradients(targets)
 
-    # One copy after another and added up, so that memory does not grow with their number.
-    zeros = jnp.zeros((*targets.shape[:2], *cut.cells.shape[1:]))
-    sums, _ = jax.lax.scan(add, [zeros] * 3, keys)
+    pixels, sums = cut.pixels, [jnp.zeros((*targets.shape[:2], *cut.cells.shape[1:]))] * 3
+    # Written out: in a device's loop XLA runs backward passes many times slower on CPUs. One copy begins when the one
+    # before has ended, so that memory does not grow with their number.
+    for copy in range(num_samples):
+        pixels, sums = jax.lax.optimization_barrier((pixels, sums))
+        gradients = gradients_at(pixels, keys[copy])
+        sums = [total + gradients**power for power, total in enumerate(sums, start=1)]
     return _rectified(_plus_plus(cut, *(total / num_samples for total in sums)), relu)
 
 
