@@ -96,14 +96,19 @@ def kernel_of(params: Params) -> Float[Array, "k c"]:
 
 def preprocess(params: Params, images: Images, *, image_size: ImageSize = None) -> Pixels:
     """A batch resized to the card's size (or `image_size`, or as it is for "native") and normalised for the network."""
+    return _preprocess(images, params.card.preprocessing, fed_size(params, images.shape[1:-1], image_size))
+
+
+def fed_size(params: Params, space: tuple[int, ...], image_size: ImageSize) -> tuple[int, ...]:
+    """The size that images of size `space` are fed to the network at: the card's, `image_size`, or "native"."""
     card = params.card
     if isinstance(image_size, str) and image_size == "native":
-        image_size = images.shape[1:-1]
+        image_size = space
     size = whole_lengths(card.image_size if image_size is None else image_size, len(card.image_size))
     if size is None:
         expected = ", ".join(["height", "width"] if len(card.image_size) == 2 else ["n"] * len(card.image_size))
         raise ValueError(f'image_size: got {image_size!r}; give ({expected}), "native", or None for {card.image_size}')
-    return _preprocess(images, card.preprocessing, size)
+    return size
 
 
 def resized_images(params: Params, images: Images, size: tuple[int, ...]) -> Float[Array, "*b_space channels"]:

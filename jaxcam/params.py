@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from jaxcam.card import Card
 from jaxcam.networks import NETWORKS, Classifier, Entry, Functions
+from jaxcam.networks.rescored import Rescored
 
 
 @jax.tree_util.register_dataclass
@@ -21,7 +22,7 @@ class Params:
 
     Attributes:
         variables: the leaves; `variables["params"]` is what an optimizer sees.
-        network: a Flax Linen `Classifier` or `Functions` (static, hashable).
+        network: a Flax Linen `Classifier`, `Functions`, or one of them with other scores (static, hashable).
         card: static, hashable.
 
     >>> import jax, jaxcam
@@ -32,7 +33,7 @@ class Params:
     """
 
     variables: Any
-    network: Classifier | Functions = field(metadata={"static": True})
+    network: Classifier | Functions | Rescored = field(metadata={"static": True})
     card: Card = field(metadata={"static": True})
 
     def replace(self, **changes: Any) -> "Params":

@@ -5,14 +5,14 @@ MATLAB files that its authors released.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxcam.arrays import Images, Kernel, LabelsLike
+from jaxcam.arrays import Images, Kernel, LabelsLike, type_of_array
 from jaxcam.forward import check_images, forward_pixels, kernel_of, preprocess, whole_lengths
 from jaxcam.geometry import resize
 from jaxcam.methods.activation import cam_from_features
@@ -164,14 +164,14 @@ def ten_crop_maps(
 
 
 def ten_crops(
-    images: Float[Array, "*b_space channels"], corners: list[tuple[int, int]], crop: tuple[int, ...]
+    images: Float[type_of_array, "*b_space channels"], corners: list[tuple[int, int]], crop: tuple[int, ...]
 ) -> Float[Array, "10 ..."]:
     """Crops of one image or a batch: those that begin at five corners, then their mirror images."""
     crops = jnp.stack([images[..., y : y + crop[0], x : x + crop[1], :] for y, x in corners])
     return jnp.concatenate([crops, crops[..., ::-1, :]])
 
 
-def check_lengths(size: tuple[int, ...]) -> tuple[int, ...]:
+def check_lengths(size: Any) -> tuple[int, ...]:
     """A size (height, width) as whole numbers."""
     lengths = whole_lengths(size, 2)
     if lengths is None:

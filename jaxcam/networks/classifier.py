@@ -73,6 +73,11 @@ class Classifier(nn.Module):
         return getattr(self.backbone, "map_stage", self.backbone.stages[-1])
 
     @property
+    def feature_stage(self) -> str:
+        """The stage whose output `features` gives by default."""
+        return self.backbone.stages[-1]
+
+    @property
     def token_grid(self) -> tuple[int, ...] | None:
         """Where features are tokens (b, tokens, k), of which the last are cells: their grid."""
         return getattr(self.backbone, "token_grid", None)
@@ -119,7 +124,7 @@ class Classifier(nn.Module):
 
     def _stage(self, name: str | None) -> str:
         if name is None:
-            return self.backbone.stages[-1]
+            return self.feature_stage
         if name not in self.stages:
             raise ValueError(f"stage: got {name!r}; this network has {', '.join(self.stages)}")
         return name
@@ -134,6 +139,7 @@ class Functions:
     kernel_function: Callable[[Any], Array] | None = None
     token_grid: tuple[int, ...] | None = None
     map_stage: None = None
+    feature_stage: None = None
     stages: tuple[()] = ()
     averages_cells = False  # a function does not tell
 
