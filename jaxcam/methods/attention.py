@@ -54,7 +54,7 @@ def attention_rollout(cut: Cut, targets: Targets, *, heads: str = "mean", discar
 
 
 def rollout(
-    attention: Float[type_of_array, "b depth heads t _t"],
+    attention: Float[type_of_array, "..."],
     *,
     heads: str = "mean",
     discard: float = 0.0,

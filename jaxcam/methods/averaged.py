@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxcam.forward import preprocess
 from jaxcam.methods.backprop import over_channels, pixel_scale, pixels_of
+from jaxcam.methods.chunks import check_counts
 from jaxcam.methods.cut import Cut, RawMaps, Targets, cut_at
 from jaxcam.methods.map_method import map_method
 
@@ -46,7 +47,7 @@ def smooth_grad(
     >>> jaxcam.smooth_grad(params, jnp.zeros((2, 32, 24, 3)), jnp.array([3, 1]), num_samples=2).shape
     (2, 32, 24)
     """
-    _check_count("num_samples", num_samples)
+    check_counts(num_samples=num_samples)
     scale = jnp.asarray(pixel_scale(cut))
     keys = jax.random.split(jax.random.key(0) if key is None else key, num_samples)
 
@@ -84,7 +85,7 @@ def integrated_gradients(
     >>> jaxcam.integrated_gradients(params, jnp.ones((2, 32, 24, 3)), jnp.array([3, 1]), steps=2).shape
     (2, 32, 24)
     """
-    _check_count("steps", steps)
+    check_counts(steps=steps)
     change = cut.pixels - _baseline_pixels(cut, baseline)
     points, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1], where weights add up to 2
 
@@ -106,11 +107,6 @@ def _baseline_pixels(cut: Cut, baseline: float | Array) -> Float[Array, "1 *spac
             f"baseline: got shape {baseline.shape}; give a number, or one image ({space}, {shape[-1]}) for all"
         )
     return jnp.asarray(preprocess(cut.params, baseline[None], image_size=shape[:-1]))
-
-
-def _check_count(name: str, count: int) -> None:
-    if count < 1:
-        raise ValueError(f"{name}: got {count}; give at least 1")
 
 
 def _mean_gradients(

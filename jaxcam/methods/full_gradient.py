@@ -1,6 +1,7 @@
 """Full gradients: a class score as a sum over the pixels and over what every stage of the network adds by itself."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,6 @@ from jaxtyping import Array, Float
 from jaxcam.geometry import resize
 from jaxcam.methods.cut import Cut, RawMaps, Targets, cells_of, scores_of
 from jaxcam.methods.map_method import map_method
-from jaxcam.networks import Classifier
 from jaxcam.params import Params
 
 
@@ -75,9 +75,8 @@ def full_gradients(cut: Cut, targets: Targets) -> FullGradients:
         x, bias, backward = _affine(run, x)
         biases.append(bias)
         backwards.append(backward)
-    _, head_bias, backward = _affine(_head_of(cut.params), x)
-    rest, grid = scores_of(head_bias, targets), cut.params.network.token_grid
-    gradients, parts = _mapped(backward, targets), []
+    rest, grid = scores_of(biases.pop(), targets), cut.params.network.token_grid
+    gradients, parts = _mapped(backwards.pop(), targets), []
     for bias, backward in zip(reversed(biases), reversed(backwards), strict=True):
         products = bias[:, None] * gradients
         cells = jax.vmap(lambda part: cells_of(part, grid), in_axes=1, out_axes=1)(products)
@@ -88,21 +87,17 @@ def full_gradients(cut: Cut, targets: Targets) -> FullGradients:
 
 
 def _stages_of(params: Params) -> list[Callable[[Array], Array]]:
-    """The stages in front of the head, one after another."""
+    """The network as functions that follow one another: its stages, and the head last."""
     network: Any = params.network
+    names = getattr(network, "backbone", network).stages
+    if not names:
+        return [partial(network.apply, params.variables, method=part) for part in ("features", "logits")]
 
     def stage(since: str | None, upto: str) -> Callable[[Array], Array]:
         return lambda x: network.apply(params.variables, x, since, upto, method="between")
 
-    if not isinstance(network, Classifier):
-        return [lambda x: network.apply(params.variables, x, method="features")]
-    names = network.backbone.stages
-    return [stage(since, upto) for since, upto in zip((None, *names[:-1]), names, strict=True)]
-
-
-def _head_of(params: Params) -> Callable[[Array], Array]:
-    network: Any = params.network
-    return lambda x: network.apply(params.variables, x, method="logits")
+    stages = [stage(since, upto) for since, upto in zip((None, *names[:-1]), names, strict=True)]
+    return [*stages, lambda x: network.apply(params.variables, x, names[-1], method="logits")]
 
 
 def _affine(function: Callable[[Array], Array], x: Array) -> tuple[Array, Array, Callable[[Array], Array]]:
