@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 MARK ?= not slow
 TORCH ?= torch==2.13.0
+PEERS ?= 'grad-cam==1.5.*' 'torchcam==0.5.*' ttach
 PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 8 --dist loadfile
 
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
@@ -18,7 +19,8 @@ demo: $(VENV)/.with-core
 test: $(VENV)/.with-test
 	$(PYTEST) -m "$(MARK)"
 
-# The slow tests compare with torchvision and timm, whose own requirements their networks do not need.
+# The slow tests compare with torchvision, timm and the extra `peers`, whose own requirements are there already, or are
+# not needed by what is run of them.
 test-all: MARK :=
 test-all: $(VENV)/.with-torch
 	$(PYTEST) -m "$(MARK)"
@@ -30,7 +32,7 @@ lint: $(VENV)/.with-dev
 
 $(VENV)/.with-torch: $(VENV)/.with-test
 	$(PIP) --editable '.[hub]' $(TORCH)
-	$(PIP) --no-deps torchvision timm
+	$(PIP) --no-deps torchvision timm $(PEERS)
 	@touch $@
 
 clean:
