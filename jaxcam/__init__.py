@@ -22,6 +22,7 @@ _PUBLIC = {
     "jaxcam.concepts": ("find_concepts",),
     "jaxcam.evaluation": ("evaluate",),
     "jaxcam.explanation": ("Explanation", "explain"),
+    "jaxcam.exporting": ("export", "load_exported"),
     "jaxcam.forward": ("features", "logits"),
     "jaxcam.methods.ablation": ("ablation_cam",),
     "jaxcam.methods.activation": ("cam", "cam_from_features"),

@@ -4,11 +4,14 @@ Every array annotation of the package is built from these names, so that a signa
 NumPy arrays are welcome wherever JAX arrays are.
 """
 
+from typing import Any
+
 from jax import Array
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from numpy import generic, ndarray
 
 type_of_array = Array | ndarray
+Length = Any  # of an axis that may be any: an int, or a symbol in a program that is exported for any batch size
 
 # What a user gives is of any kind here: a ValueError says more about a wrong one than a type can.
 Images = Shaped[type_of_array, "*b_space_channels"]  # uint8, or float in [0, 1]: (b, h, w, 3) or one (h, w, 3)

@@ -9,6 +9,7 @@ import tyro
 
 from jaxcam.commands.comparing import compare
 from jaxcam.commands.evaluation import evaluate
+from jaxcam.commands.exporting import export
 from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
@@ -21,6 +22,7 @@ from jaxcam.training.recipes import Recipe, find_recipe
 COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain,
     "evaluate": evaluate,
+    "export": export,
     "compare": compare,
     "methods": methods,
     "networks": networks,

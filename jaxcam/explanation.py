@@ -94,8 +94,7 @@ def explain(
         num_classes = jax.eval_shape(forward, params, images)[1].shape[1]
         labels = check_labels(labels, batch=images.shape[0], single=single, num_classes=num_classes)
     found = answers(params, images, labels, top=top, threshold=threshold, method=method)
-    names = _names(params, found["labels"])
-    explanation = {**found, "names": names}
+    explanation: dict[str, Any] = {**found, "names": _names(params, found["labels"])}
     return Explanation(**({name: part[0] for name, part in explanation.items()} if single else explanation))
 
 
@@ -126,16 +125,17 @@ def answers(
 
     >>> import jax.numpy as jnp, jaxcam
     >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8, stem="small")
-    >>> found = jax.jit(answers, static_argnames="top")(params, jnp.zeros((2, 32, 24, 3)), top=3)
+    >>> found = jax.eval_shape(answers, params, jnp.zeros((2, 32, 24, 3)))
     >>> {name: array.shape for name, array in found.items()}
-    {'boxes': (2, 3, 4), 'labels': (2, 3), 'maps': (2, 3, 32, 24), 'probabilities': (2, 3)}
+    {'boxes': (2, 5, 4), 'labels': (2, 5), 'maps': (2, 5, 32, 24), 'probabilities': (2, 5)}
     """
     if images.ndim != 4:
         raise ValueError(
-            f"params: its images have {len(params.card.image_size)} axes of space, and boxes are of pictures, one batch "
-            "(b, h, w, channels); for others call a map method itself, such as jaxcam.cam"
+            f"params: its images have {len(params.card.image_size)} axes of space, and boxes are of pictures; "
+            "call a map method itself, such as jaxcam.cam"
         )
-    kernel = kernel_of(params) if method is None else None  # raises, where there is none
+    if method is None:
+        kernel_of(params)  # raises, where there is none
     images, _ = check_images(params, images)
     features, logits = forward(params, images)
     num_classes = logits.shape[1]
@@ -146,7 +146,7 @@ def answers(
     if method is not None:
         maps = method(params, images, chosen)
     else:
-        maps = cam_from_features(features, kernel, chosen, size=images.shape[1:-1])
+        maps = cam_from_features(features, kernel_of(params), chosen, size=images.shape[1:-1])
     threshold = params.card.threshold if threshold is None else threshold
     probabilities = jax.numpy.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)
     return {"labels": chosen, "probabilities": probabilities, "maps": maps, "boxes": boxes(maps, threshold=threshold)}

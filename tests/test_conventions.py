@@ -27,6 +27,7 @@ LAYERS = (
         "comparison",
         "concepts",
         "explanation",
+        "exporting",
         "network_table",
         "photo_reports",
         "evaluation",
@@ -64,11 +65,12 @@ ARGUMENT_ORDER = (
     "labels",
 )
 
-# Subjects that may be left out: the classes (then the predicted one), a model's linear layer, boxes to draw.
-OPTIONAL_SUBJECTS = {"labels", "kernel", "boxes"}
+# Subjects that may be left out: the classes (then the predicted one), a model's linear layer, boxes to draw, what to
+# export.
+OPTIONAL_SUBJECTS = {"labels", "kernel", "boxes", "function"}
 
 # What functions import; the other extras are no matter of the package's imports.
-OPTIONAL_EXTRAS = ("hub", "recognition", "tensorboard", "torch")
+OPTIONAL_EXTRAS = ("export", "hub", "recognition", "tensorboard", "torch")
 NAMED_OTHERWISE = {"sklearn": "scikit-learn"}
 
 # Machine paths and registry hosts; the brackets keep this file from matching itself.

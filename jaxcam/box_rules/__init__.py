@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Shaped
 
-from jaxcam.arrays import type_of_array
+from jaxcam.arrays import Length, type_of_array
 from jaxcam.box_rules.paper import paper_boxes
 from jaxcam.box_rules.release import release_boxes
 from jaxcam.box_rules.wsol import wsol_boxes
@@ -75,7 +75,7 @@ def boxes(
 
 
 def _check_threshold(
-    threshold: float | int | np.generic | type_of_array, batch: tuple[int, ...], *, zero: bool
+    threshold: float | int | np.generic | type_of_array, batch: tuple[Length, ...], *, zero: bool
 ) -> type_of_array:
     """The threshold in float32, so that every kind shares a trace; checked where it can be seen (NumPy, Python)."""
     if not isinstance(threshold, Array):

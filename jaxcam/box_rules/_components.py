@@ -70,7 +70,9 @@ def edges_of(masks):
     # The barriers here and below keep XLA from computing a thing anew for each of its uses.
     octets = lax.optimization_barrier(jnp.packbits(masks, axis=2, bitorder="little"))
     octets = jnp.pad(octets, ((0, 0), (0, 0), (0, 4 * words - octets.shape[2])))
-    rows = lax.bitcast_convert_type(octets.reshape(n, height, words, 4), jnp.uint32)
+    octets = octets.reshape(n, height, words, 4).astype(jnp.uint32)
+    # Not by bitcast_convert_type, whose shape XLA cannot refine in programs exported for any batch size.
+    rows = octets[..., 0] | octets[..., 1] << 8 | octets[..., 2] << 16 | octets[..., 3] << 24
     carried = jnp.pad(rows >> 31, ((0, 0), (0, 0), (1, 0)))[..., :-1]
     return jnp.moveaxis(rows ^ (rows << 1 | carried), 2, 1)
 

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxcam.arrays import LabelsLike
+from jaxcam.arrays import LabelsLike, Length
 from jaxcam.forward import whole_lengths
 from jaxcam.geometry import METHODS
 
 Size = str | tuple[int, ...] | None
 
 
-def check_targets(labels: LabelsLike, *, batch: int, single: bool, num_classes: int) -> Array:
+def check_targets(labels: LabelsLike, *, batch: Length, single: bool, num_classes: int) -> Array:
     """Labels as (b,) or (b, n) integers, or as weights of classes, (b, c) or (b, n, c) float32."""
     values: Any = labels if isinstance(labels, jax.Array) else np.asarray(labels)
     if not jnp.issubdtype(values.dtype, jnp.floating):
@@ -31,7 +31,7 @@ def check_targets(labels: LabelsLike, *, batch: int, single: bool, num_classes: 
     return values[None] if single else values
 
 
-def check_labels(labels: LabelsLike, *, batch: int, single: bool, num_classes: int) -> Array:
+def check_labels(labels: LabelsLike, *, batch: Length, single: bool, num_classes: int) -> Array:
     """Labels as (b,) or (b, n) integers; values are checked where they can be seen (NumPy and Python numbers)."""
     seen = not isinstance(labels, jax.Array)
     values: Any = np.asarray(labels) if seen else labels
@@ -52,7 +52,7 @@ def check_labels(labels: LabelsLike, *, batch: int, single: bool, num_classes: i
     return values[None] if single else values
 
 
-def label_axes(labels: Array) -> tuple[int, ...]:
+def label_axes(labels: Array) -> tuple[Length, ...]:
     """The leading axes that maps of checked labels have: (b,) or (b, n)."""
     return labels.shape[:-1] if jnp.issubdtype(labels.dtype, jnp.floating) else labels.shape
 
