@@ -28,6 +28,7 @@ LAYERS = (
         "concepts",
         "explanation",
         "exporting",
+        "faithfulness",
         "network_table",
         "photo_reports",
         "evaluation",
