@@ -103,6 +103,16 @@ def test_guided_grad_cam(params):
     check(maps, places.transpose(1, 2, 0) * fine.sum(-1))
 
 
+def test_other_objectives_are_guided(params):
+    """The gradient of a probability is that of logits with weights, which is guided behind them."""
+    pixels = pixels_of(IMAGES)
+    logits = outputs_of(params, pixels)[-1]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    weights = (shares * WEIGHTS).sum(axis=1, keepdims=True) * (WEIGHTS - shares)
+    expected = SCALE * gradients_of(params, pixels, weights, guided=True)[0]
+    check(jaxcam.guided_backprop(jaxcam.with_probabilities(params), IMAGES, LABELS), REDUCED["max"](expected))
+
+
 def test_guided_activations_are_made_once():
     """So a network with them equals itself, and is not traced again."""
     assert guided(nn.relu) is guided(nn.relu)

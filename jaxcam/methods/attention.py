@@ -9,7 +9,9 @@ from jaxtyping import Array, Float
 from jaxcam.arrays import type_of_array
 from jaxcam.methods.cut import Cut, RawMaps, Targets
 from jaxcam.methods.map_method import map_method
+from jaxcam.networks.rescored import Rescored
 from jaxcam.networks.vit import VisionTransformer, attention_weights
+from jaxcam.params import Params
 
 # How the attention of a block's heads becomes one.
 FUSIONS: dict[str, Callable[..., Array]] = {"mean": jnp.mean, "max": jnp.max, "min": jnp.min}
@@ -39,14 +41,15 @@ def attention_rollout(cut: Cut, targets: Targets, *, heads: str = "mean", discar
     >>> jaxcam.attention_rollout(params, jnp.zeros((4, 60, 60, 3)), size="cells").shape
     (4, 14, 14)
     """
-    backbone = getattr(cut.params.network, "backbone", None)
+    network, variables = _inside(cut.params)
+    backbone = getattr(network, "backbone", None)
     if not isinstance(backbone, VisionTransformer):
-        kind = type(cut.params.network if backbone is None else backbone).__name__
+        kind = type(network if backbone is None else backbone).__name__
         raise ValueError(
             f"params: got a network made of {kind}, which is none of jaxcam's vision transformers; use grad_cam, or "
             "jaxcam.rollout with the attention of a network of one's own"
         )
-    blocks = [_fused(weights, heads, discard) for weights in _attention_of(cut, backbone)]
+    blocks = [_fused(weights, heads, discard) for weights in _attention_of(network, variables, cut.pixels)]
     reached = _rolled_out(blocks, 0 if backbone.class_token else None)
     space = cut.cells.shape[1:-1]
     cells = reached[:, 1:] if backbone.class_token else reached
@@ -92,14 +95,21 @@ def rollout(
     return _rolled_out([_fused(weights[:, block], heads, discard) for block in range(shape[1])], token)
 
 
-def _attention_of(cut: Cut, backbone: VisionTransformer) -> list[Float[Array, "b heads t _t"]]:
+def _inside(params: Params) -> tuple[Any, Any]:
+    """The network itself, and its variables, where its scores are made into others."""
+    network, variables = params.network, params.variables
+    while isinstance(network, Rescored):
+        network, variables = network.network, variables["network"]
+    return network, variables
+
+
+def _attention_of(network: Any, variables: Any, x: Array) -> list[Float[Array, "b heads t _t"]]:
     """That of each block, from one forward pass."""
-    network: Any = cut.params.network
-    x, found = cut.pixels, []
-    for since, upto in zip((None, *backbone.stages), backbone.stages, strict=False):
+    stages, found = network.backbone.stages, []
+    for since, upto in zip((None, *stages[:-1]), stages, strict=True):
         if upto.startswith("block"):
-            found.append(attention_weights(backbone, cut.params.variables, upto, x))
-        x = network.apply(cut.params.variables, x, since, upto, method="between")
+            found.append(attention_weights(network.backbone, variables, upto, x))
+        x = network.apply(variables, x, since, upto, method="between")
     return found
 
 

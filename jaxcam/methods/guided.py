@@ -1,7 +1,7 @@
 """Maps from gradients at the pixels that pass activations only where they are positive."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from jaxcam.methods.cut import Cut, RawMaps, Targets, check_cells, cut_at
 from jaxcam.methods.gradient import grad_cam
 from jaxcam.methods.map_method import map_method
 from jaxcam.networks import Classifier
+from jaxcam.networks.rescored import Rescored
 from jaxcam.params import Params
 
 # The fields of a backbone or a head that are activations.
@@ -71,7 +72,12 @@ def guided_grad_cam(cut: Cut, targets: Targets, *, channels: str = "max") -> Raw
 
 def _guided_params(params: Params) -> Params:
     """The same with guided activations in the network's backbone and head."""
-    network = params.network
+    return params.replace(network=_guided_network(params.network))
+
+
+def _guided_network(network: Any) -> Any:
+    if isinstance(network, Rescored):
+        return replace(network, network=_guided_network(network.network))
     if not isinstance(network, Classifier) or not _activations(network.backbone):
         kind = type(network.backbone if isinstance(network, Classifier) else network).__name__
         raise ValueError(
@@ -83,7 +89,7 @@ def _guided_params(params: Params) -> Params:
         name: part.clone(**{field: guided(value) for field, value in _activations(part).items()})
         for name, part in parts.items()
     }
-    return params.replace(network=network.clone(**changed))
+    return network.clone(**changed)
 
 
 def _activations(module: Any) -> dict[str, Callable]:
