@@ -1,11 +1,14 @@
 """Map methods at the pixels against NumPy: products with the image, averages, guided gradients, and mistakes."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
 
 import jaxcam
+from jaxcam.forward import preprocess
+from jaxcam.methods.cut import cut_at
 from jaxcam.methods.guided import ACTIVATIONS, _guided_params, guided
 from jaxcam.networks import NETWORKS, Classifier
 from jaxcam.networks.heads import LinearHead
@@ -79,6 +82,28 @@ def test_integrated_gradients_are_complete():
     rows = np.array([[2, 0], [0, 1], [3, 3]])
     maps = jaxcam.integrated_gradients(params, IMAGES, rows, baseline=baseline, steps=12)
     check(maps.sum((2, 3)), np.take_along_axis(after - before, rows, axis=1), 1e-4)
+
+
+def test_accelerators_loop(params, monkeypatch):
+    """Which CPUs do not."""
+
+    def averaged(images):
+        cut = cut_at(params, preprocess(params, images), to_pixels=True)
+        return jaxcam.integrated_gradients.core(cut, jnp.asarray(WEIGHTS[:, None], jnp.float32), steps=3)
+
+    expected = jaxcam.integrated_gradients(params, IMAGES, LABELS, steps=3)
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *arguments, cpu, default: default(*arguments))
+    compiled = jax.jit(averaged).trace(IMAGES)
+    assert str(compiled.jaxpr).count("= scan[") == 1
+    check(compiled.lower().compile()(IMAGES)[:, 0], expected)
+
+
+def test_memory_does_not_grow_with_the_steps(params):
+    def peak(steps):
+        run = jax.jit(lambda images: jaxcam.integrated_gradients(params, images, LABELS[:1], steps=steps))
+        return run.lower(np.zeros((1, *CARD.image_size, 3))).compile().memory_analysis().temp_size_in_bytes
+
+    assert peak(12) < 1.3 * peak(3)
 
 
 @pytest.mark.parametrize("activation", [nn.relu, nn.tanh], ids=lambda function: function.__name__)
