@@ -1,5 +1,7 @@
 """jaxcam.faithfulness as a whole: batches that merge, padding, jit, what is seen of bad values, and mistakes."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -142,6 +144,15 @@ def test_volumes_and_signals():
         with pytest.raises(ValueError, match="ROAD is made for pictures"):
             remove_and_debias(*given)
     check(*records)
+
+
+def test_memory_does_not_grow_with_the_steps():
+    def temporary(steps):
+        call = jax.jit(partial(insertion_deletion, steps=steps)).lower(PARAMS, IMAGES, LABELS, IMAGES[..., 0])
+        return call.compile().memory_analysis().temp_size_in_bytes
+
+    # Beyond the scores themselves, of which there are two curves.
+    assert temporary(40) - temporary(4) <= 4 * 2 * 36 * COUNT * IMAGES.itemsize < IMAGES.nbytes
 
 
 MAPS = np.zeros((COUNT, *SPACE), np.float32)
