@@ -98,6 +98,7 @@ def test_accelerators_loop(params, monkeypatch):
     check(compiled.lower().compile()(IMAGES)[:, 0], expected)
 
 
+@pytest.mark.skipif(jax.__version_info__ < (0, 12), reason="older XLA drops barriers before it orders a program")
 def test_memory_does_not_grow_with_the_steps(params):
     def peak(steps):
         run = jax.jit(lambda images: jaxcam.integrated_gradients(params, images, LABELS[:1], steps=steps))

@@ -138,5 +138,5 @@ def _mean_gradients(
 
     # On CPUs, XLA finds the fast form of a convolution's gradient only outside of loops. ResNet-18 at 224 pixels, 2
     # cores, jax 0.12: 58 ms a version written out and 1.8 s in a loop; 50 versions compile in 6 s and take the memory
-    # of one, 56 MiB (718 MiB without the barrier).
+    # of one, 56 MiB (718 MiB without the barrier, which the XLA of jax 0.10 drops before it orders a program).
     return jax.lax.platform_dependent(cut.pixels, given, cpu=written_out, default=looped)
