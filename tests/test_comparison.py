@@ -3,6 +3,7 @@
 import json
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from PIL import Image
 
 import jaxcam
 from jaxcam.cli import main
-from jaxcam.comparison import THRESHOLDS, centre, compare, save_comparison
+from jaxcam.comparison import compare, save_comparison
+from jaxcam.comparison.tally import THRESHOLDS, centre
+from jaxcam.faithfulness import figures, measure_faithfulness
 from jaxcam.geometry import iou
 from jaxcam.metrics import highest_points
 from jaxcam.report.comparison import Column, draw_table
@@ -28,7 +31,8 @@ def dataset(tmp_path_factory):
 @pytest.fixture(scope="module")
 def compared(dataset):
     """In batches of which the last is not full."""
-    return compare(colour_params(), dataset, METHODS, batch_size=2, pictures=3, progress=False)
+    metrics = ("insertion", "deletion", "average_drop", "adcc", "sparseness", "mask_iou")
+    return compare(colour_params(), dataset, METHODS, batch_size=2, pictures=3, metrics=metrics, progress=False)
 
 
 def squashed(example, params):
@@ -58,6 +62,19 @@ def test_localization_equals_plain_calls(dataset, compared):
         assert found["pointing"] == pytest.approx(100 * points[row] / len(dataset))
         assert found["images_per_second"] > 0
     assert (compared.images, compared.boxed, compared.skipped) == (5, 5, 0)
+
+
+def test_faithfulness_is_that_of_all_images_at_once(dataset, compared):
+    params = colour_params()
+    photos = np.stack([squashed(example, params)[0] for example in dataset])
+    labels = np.array([example.label for example in dataset], np.int32)
+    names = ("insertion", "average_drop", "sparseness")
+    record = measure_faithfulness(params, jaxcam.cam, photos, labels, key=jax.random.key(0), metrics=names)
+    for name, value in figures(record).items():
+        assert compared.rows["cam"][name] == pytest.approx(value, rel=1e-4)
+    assert {"mask_iou", "adcc"} < compared.rows["cam"].keys()
+    assert "adcc" not in compared.rows["centre"]
+    assert compared.rows["random"]["deletion"] > compared.rows["cam"]["deletion"]
 
 
 def test_pictures_are_the_methods_maps(dataset, compared):
@@ -110,7 +127,7 @@ def test_command(dataset, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: params)
     monkeypatch.setattr("jaxcam.commands.comparing.read_dataset", lambda *_: dataset)
     arguments = ["compare", "wsol", "--data-dir", ".", "--out", str(tmp_path), "--batch-size", "2"]
-    assert main([*arguments, "--methods", "cam, grad_cam"]) == 0
+    assert main([*arguments, "--methods", "cam, grad_cam", "--metrics", "sparseness"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:5]] == ["localization", "cam", "grad_cam", "centre", "random"]
     for wrong, message in {

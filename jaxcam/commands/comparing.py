@@ -22,6 +22,7 @@ def compare(
     limit: int = 200,
     batch_size: int = 16,
     pictures: int = 12,
+    metrics: Annotated[str, tyro.conf.arg(metavar="quick|all|none|NAME,...")] = "quick",
     on_error: Literal["stop", "skip"] = "stop",
     out: Path = Path("out"),
 ) -> int:
@@ -39,16 +40,18 @@ def compare(
         limit: use only so many images, evenly spaced over the data set.
         batch_size: images a step.
         pictures: how many images the page shows.
+        metrics: of faithfulness: quick are those that take no longer than a few dozen forward passes an image.
         on_error: at a missing or damaged file, stop, or skip it and say how many there were.
         out: folder for comparison.json and comparison.html.
     """
     from jaxcam.checkpoints import load
-    from jaxcam.comparison import compare, save_comparison
+    from jaxcam.comparison import ALL, QUICK, compare, save_comparison
 
     chosen = _chosen(methods)
     params = load(checkpoint)
     examples = read_dataset(dataset, data_dir, find_layout(dataset).test if split is None else split)
     examples = check_dataset(params, examples, limit, on_error)
+    named = {"quick": QUICK, "all": ALL, "none": ()}
     found = compare(
         params,
         examples,
@@ -56,6 +59,7 @@ def compare(
         threshold=threshold,
         batch_size=batch_size,
         pictures=pictures,
+        metrics=named[metrics] if metrics in named else _names(metrics),
         on_error=on_error,
     )
     name = " ".join(filter(None, (dataset, examples.split)))
@@ -73,8 +77,12 @@ def _chosen(methods):
     from jaxcam.methods.table import find_method
 
     chosen = {}
-    for name in filter(None, map(str.strip, methods.split(","))):
+    for name in _names(methods):
         method, _, stage = name.partition(":")
         found = find_method(method, stage=stage or None)
         chosen[name] = partial(found, stage=stage) if stage else found
     return chosen
+
+
+def _names(listed):
+    return tuple(filter(None, map(str.strip, listed.split(","))))
