@@ -96,10 +96,7 @@ def compare(
         raise ValueError("methods: got none; give one or more, by name")
     check_classes(params.card, dataset)
     cut = params.card.threshold if threshold is None else threshold
-    wanted = _metrics(metrics, params, dataset)
-    fresh = randomized(params, jax.random.key(0), stage=params.network.stages[0]) if wanted & {*RANDOM} else None
-    tallies = {name: Tally(method, wanted, fresh) for name, method in methods.items()}
-    tallies |= {"centre": Tally(centre, wanted & {*HIDDEN_PIXELS}), "random": Tally(random, wanted & {*HIDDEN_PIXELS})}
+    tallies = _tallies(params, methods, _metrics(metrics, params, dataset))
     rows = batches(
         dataset,
         batch_size=min(batch_size, len(dataset)),
@@ -166,6 +163,14 @@ def _metrics(metrics: Iterable[str], params: Params, dataset: Dataset) -> set[st
     if not isinstance(params.network, Classifier):  # one made from functions cannot begin afresh
         wanted -= {*RANDOM}
     return wanted
+
+
+def _tallies(params: Params, methods: Mapping[str, Callable[..., Array]], metrics: set[str]) -> dict[str, Tally]:
+    """One a method, and those of the maps that look at no image."""
+    fresh = randomized(params, jax.random.key(0), stage=params.network.stages[0]) if metrics & {*RANDOM} else None
+    hidden = metrics & {*HIDDEN_PIXELS}
+    tallies = {name: Tally(method, metrics, fresh) for name, method in methods.items()}
+    return tallies | {"centre": Tally(centre, hidden), "random": Tally(random, hidden)}
 
 
 def _places(total: int, count: int) -> set[int]:
