@@ -14,7 +14,9 @@ import pytest
 import jaxcam
 from jaxcam import Card, Preprocessing, cli
 from jaxcam.explanation import answers
+from jaxcam.methods.table import METHODS
 from jaxcam.params import Params, default_card, make_network, network_shapes
+from tests.reference.weights import random_variables
 
 RANDOM = np.random.default_rng(6)
 PHOTOS = RANDOM.integers(0, 256, (3, 40, 36, 3), np.uint8)
@@ -35,6 +37,16 @@ FAMILIES = (
     "vgg16_gap",
     "vit_b_32",
 )
+
+# What makes a method quick.
+OPTIONS = {
+    "fem": {"num_stds": 0.5},
+    "integrated_gradients": {"steps": 2},
+    "occlusion": {"window": 16},
+    "rise": {"num_masks": 4},
+    "smooth_grad": {"num_samples": 2},
+    "ss_cam": {"num_samples": 2},
+}
 
 JAX_ALONE = """
 import sys, zipfile
@@ -217,6 +229,23 @@ def test_mistakes_in_a_command(options, message, tmp_path, capsys):
     assert cli.main(["export", "--out", str(tmp_path / "no.jaxcam"), *options]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_every_map_method(name, tiny_params, tmp_path):
+    """For all platforms and any batch. (Attention is only in transformers.)"""
+    if name == "attention_rollout":
+        network, card = make_network("vit_b_32", 5, depth=2, width=8, heads=2, hidden=8, grid=(1, 1)), tiny_params.card
+        tiny_params = Params(random_variables(network, card), network, card)
+    method, labels = partial(METHODS[name], **OPTIONS.get(name, {})), np.array([1, 4])
+
+    def maps(params, photos):
+        return method(params, photos, jnp.broadcast_to(labels, (photos.shape[0], 2)), size="cells")
+
+    jaxcam.export(tiny_params, maps, out=tmp_path / "maps.jaxcam")
+    found, photos = jaxcam.load_exported(tmp_path / "maps.jaxcam"), PHOTOS[:2, :32, :32]
+    check(found(photos), maps(tiny_params, photos))
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def kpca_cam(
     >>> jaxcam.kpca_cam(params, jnp.zeros((2, 32, 24, 3)), kernel="rbf").shape
     (2, 32, 24)
     """
-    rows = _centred(cut.cells.reshape(len(cut.cells), -1, cut.cells.shape[-1]))
+    rows = _centred(cut.cells.reshape(cut.cells.shape[0], -1, cut.cells.shape[-1]))
     kernels = _kernel_function(kernel, 1 / rows.shape[-1] if gamma is None else gamma, degree, constant)(rows)
     kernels = _centred(_centred(kernels).swapaxes(1, 2))
     first = _first_vector(kernels)
