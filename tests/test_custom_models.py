@@ -63,6 +63,7 @@ def test_linen(linen):
     np.testing.assert_allclose(maps[0].size * found, maps, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, method", [("flax_nnx", "hires_cam"), ("equinox", "grad_cam")])
 def test_other_libraries(linen, name, method):
     """The same weights in nnx and in Equinox: the same maps."""
@@ -81,6 +82,7 @@ def scores_of(weights, tokens):
     return (tokens[:, 0] + np.einsum("mt,mtk->mk", asked, tokens)) @ weights["head"]
 
 
+@pytest.mark.slow
 def test_transformer():
     """Gradients by moving every number of every token; the class token's are in no map."""
     params = model("transformer")["transformer"]

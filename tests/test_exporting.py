@@ -85,6 +85,7 @@ def check(found, expected):
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5), found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_a_process_with_jax_alone(tiny_params, tmp_path):
     """What the command writes, run without jaxcam and Flax, beside `answers` called here."""

@@ -58,6 +58,7 @@ def check(first, second, tolerance=1e-4):
         assert float(first[name].count) == float(second[name].count), name
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_all_is_measured_and_named(batches):
     record = batches[1]
@@ -71,6 +72,7 @@ def test_all_is_measured_and_named(batches):
         assert np.isfinite(value), name
 
 
+@pytest.mark.slow
 @pytest.mark.core
 @pytest.mark.parametrize(
     "metrics", [("average_drop", "infidelity", "box_iou", "mask_iou"), pytest.param(METRICS, marks=pytest.mark.slow)]
@@ -82,6 +84,7 @@ def test_batches_merge_to_the_whole_under_jit(batches, metrics):
     check({name: merge(*batches)[name] for name in metrics}, jax.jit(whole)(IMAGES, LABELS))
 
 
+@pytest.mark.slow
 def test_padding_counts_for_nothing(batches):
     """Whatever stands there, even a label that is no class; and the rest of a batch counts as it did."""
     mask, rows = np.arange(BATCH) < 3, slice(BATCH)
@@ -132,6 +135,7 @@ def test_maps_and_images_are_resized_to_what_the_network_is_given():
     np.testing.assert_allclose(shown.maps, jax.image.resize(maps, (2, *SPACE), "linear"), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_volumes_and_signals():
     """A network that does not know where pixels lie finds a volume as it finds its pixels in a row."""
     space, labels = (3, 2, 3), LABELS[:2]

@@ -16,7 +16,7 @@ from jaxcam.methods.arguments import class_weights
 from jaxcam.methods.cut import cut_at
 from jaxcam.methods.gradient import grad_cam, hires_cam, xgrad_cam
 from jaxcam.params import Params, make_network
-from tests.families import SMALLEST, params_of, photos
+from tests.families import params_of, photos
 from tests.hand_network import cells_of, gradients_of, hand_params, images_of, pixels_of
 from tests.random_network import random_params
 from tests.reference import map_methods as plain
@@ -153,7 +153,7 @@ def test_behind_a_mean_over_cells_all_are_class_activation_maps():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize("name", ("convnext_tiny_gap", "resnet10", "squeezenet1_1", "vit_b_32_gap"))
 def test_behind_a_mean_over_cells_all_are_class_activation_maps_in_every_family(name):
     params = params_of(name)
     check_gap_identities(params, photos(params), np.array([[6, 0], [2, 3]]), 1e-3)
@@ -167,6 +167,7 @@ def smooth_params():
     return Params(jax.device_put(random_variables(network, card)), network, card)
 
 
+@pytest.mark.slow
 def test_earlier_stage_equals_finite_differences(smooth_params):
     """Every feature of every cell moved up and down; with a stage in front whose cells are more."""
     image = np.random.default_rng(1).random((16, 16, 3), np.float32)

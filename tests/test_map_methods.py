@@ -34,9 +34,9 @@ CHEAP = {
     "smooth_grad": {"num_samples": 2},
     "integrated_gradients": {"steps": 2},
 }
-# Each has a sibling that shares most of its code and is quicker.
-SLOW = {"ss_cam", "is_cam", "guided_grad_cam", "integrated_gradients", "input_x_gradient"}
-CASES = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in METHODS]
+# One of each kind; the others share most of their code with it.
+QUICK = {"cam", "eigen_cam", "grad_cam", "xgrad_cam", "full_grad", "score_cam", "saliency", "attention_rollout"}
+CASES = [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in METHODS]
 SEEN: list[tuple[int, ...]] = []
 
 

@@ -57,6 +57,7 @@ def test_score_cam_as_its_authors_released_it(baseline, relu):
     check(jaxcam.score_cam(params, images, LABELS, size="cells", **options), expected, 1e-4)
 
 
+@pytest.mark.slow
 def test_ss_cam_equals_numpy():
     params, images = block_params(SPACES[0]), images_of(SPACES[0])
 
@@ -72,6 +73,7 @@ def test_ss_cam_equals_numpy():
     check(still, jaxcam.score_cam(params, images, LABELS, size="cells"))
 
 
+@pytest.mark.slow
 def test_is_cam_equals_numpy():
     params, images = block_params(SPACES[0]), images_of(SPACES[0])
     changes = [lambda mask, k, part=part: part * mask for part in (1 / 4, 3 / 4, 6 / 4, 10 / 4)]
@@ -128,7 +130,7 @@ def temporary_bytes(name, options, channels=5):
 @pytest.mark.parametrize(
     "name, few, many",
     [
-        ("ss_cam", {"num_samples": 3}, {"num_samples": 60}),
+        pytest.param("ss_cam", {"num_samples": 3}, {"num_samples": 60}, marks=pytest.mark.slow),
         ("rise", {"num_masks": 12}, {"num_masks": 300}),
         ("occlusion", {"window": 24, "stride": 16}, {"window": 24, "stride": 2}),
     ],

@@ -121,6 +121,7 @@ def test_similarity_by_an_embedding_of_ones_own(params):
     np.testing.assert_array_equal(jaxcam.grad_cam(nothing, PHOTOS, [0, 0, 0]), np.zeros((3, 8, 12)))
 
 
+@pytest.mark.slow
 def test_similarity_at_a_stage_of_the_head():
     params = staged_params(connected=True)
     reference = jaxcam.features(params, PHOTOS[0], stage="fc7")

@@ -52,6 +52,7 @@ def test_smoothed_is_the_mean_over_changed_images(params, method, size):
     check(smooth(params, PHOTOS, LABELS, size=size), np.mean(expected, axis=0))
 
 
+@pytest.mark.slow
 def test_smoothed_asks_every_copy_for_the_class_of_the_image(params):
     """Some are darkened so much that their own prediction is another; and a size of the network given is scaled."""
     predicted = np.asarray(jaxcam.logits(params, PHOTOS).argmax(-1))
@@ -72,6 +73,7 @@ def test_smoothed_signals():
     check(smooth(params, signals, [0, 1, 2]), np.mean(both, axis=0))
 
 
+@pytest.mark.slow
 def test_ten_crop_of_cam_is_ten_crop_cam(params):
     crops = jaxcam.ten_crop(jaxcam.cam)
     expected = np.asarray(ten_crop_cam(params, PHOTOS, top=1, canvas=CANVAS).maps)[:, 0]
@@ -79,6 +81,7 @@ def test_ten_crop_of_cam_is_ten_crop_cam(params):
     check(crops(params, PHOTOS[2], canvas=CANVAS), expected[2])
 
 
+@pytest.mark.slow
 def test_ten_crop_of_another_method(params):
     """On this head, Grad-CAM before its relu is CAM by a factor, which the maximum takes away; after it, it is not."""
     crops = jaxcam.ten_crop(jaxcam.grad_cam)
@@ -148,7 +151,12 @@ WRAPPED = {
 }
 
 
-@pytest.mark.parametrize("name", WRAPPED)
+QUICK = ("counterfactual", "contrastive", "smoothed")  # the others are compiled for longer
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in WRAPPED]
+)
 def test_every_way_to_run_it(params, name):
     """Mapped over images and compiled, one label at a time; and NaN for the label alone that is out of range."""
     method, options = WRAPPED[name]
