@@ -18,6 +18,7 @@ def test_crop_of_everything_is_a_resize():
     np.testing.assert_allclose(crop, resize(image, (8, 8), axis=0, antialias=True), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_crops_are_rectangles_of_the_image_half_of_them_mirrored():
     ramp = jnp.stack(jnp.meshgrid(jnp.arange(32.0), jnp.arange(32.0)), -1)  # channel 0: x, channel 1: y
     keys = jax.random.split(jax.random.key(0), 200)

@@ -93,7 +93,10 @@ def test_many_labels_are_so_many_calls(hidden):
 WAYS = {"jit": jax.jit, "vmap": jax.vmap, "jit of vmap": lambda function: jax.jit(jax.vmap(function))}
 
 
-@pytest.mark.parametrize("network, way", [("hidden", "jit"), ("hidden", "vmap"), ("tiny_params", "jit of vmap")])
+@pytest.mark.parametrize(
+    "network, way",
+    [("hidden", "jit"), ("hidden", "vmap"), pytest.param("tiny_params", "jit of vmap", marks=pytest.mark.slow)],
+)
 def test_every_way_gives_the_same_maps(request, network, way):
     params = request.getfixturevalue(network)
     expected = jaxcam.saliency(params, PHOTOS, LABELS)

@@ -249,6 +249,7 @@ def test_thresholds_share_a_trace(monkeypatch):
     assert traces == [(2, 5, 7), (2, 5, 8)]
 
 
+@pytest.mark.slow
 def test_gradient_is_zero(batch):
     maps = batch[0][..., :9]  # one branch to compile
     expected = paper_boxes(maps)

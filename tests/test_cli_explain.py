@@ -119,6 +119,7 @@ def test_unreadable_files_are_named_and_the_others_done(explain):
     assert explain("text.jpg")[0] == 1
 
 
+@pytest.mark.slow
 def test_photos_with_one_stem_keep_apart(explain):
     for name in ("a/cat.png", "b/cat.jpg", "b/Cat.png", "cat-2.png"):
         write(name)
@@ -137,6 +138,7 @@ def test_a_photo_is_never_replaced(explain):
     assert photo.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_second_run_replaces_the_first(explain):
     photo = write("cat.png")
     assert len(explain(photo, "--top", "2")[3]["photos"][0]["classes"]) == 2

@@ -66,6 +66,7 @@ def test_concepts_that_are_there_are_found():
     np.testing.assert_allclose(maps, found.maps, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_key_gives_the_same_concepts(params):
     options = {"num_concepts": 2, "num_steps": 3}
     found = jaxcam.find_concepts(params, PHOTOS, **options, key=jax.random.key(4))

@@ -89,6 +89,7 @@ def test_most_probable_classes(params, top):
     check(found, ranked, np.take_along_axis(every, ranked, axis=1), maps)
 
 
+@pytest.mark.slow
 def test_labels_and_images_of_every_form(params):
     every, maps = expected_of(params, PHOTOS, LABELS)
     chosen = np.take_along_axis(every, LABELS, axis=1)

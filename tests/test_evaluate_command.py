@@ -95,6 +95,7 @@ def test_published_layouts(tmp_path, monkeypatch, dataset, make, split, argument
     assert 0 <= kept["counts"]["top1_loc"] <= kept["counts"]["gt_known"] <= kept["counts"]["boxed"]
 
 
+@pytest.mark.slow
 def test_files_are_inspected_before_the_long_work(tmp_path, capsys):
     make_cub(tmp_path)
     (tmp_path / "bounding_boxes.txt").write_text("\n".join(f"{i} 0.0 0.0 81.0 60.0" for i in range(1, 10)))
@@ -110,6 +111,7 @@ def test_files_are_inspected_before_the_long_work(tmp_path, capsys):
     assert "--blacklist: cub does not take it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
     assert run(home, "folder", "--data-dir", home / "photos", "--limit", 3, "--out", tmp_path) == 0
     kept = json.loads((tmp_path / "report.json").read_text())

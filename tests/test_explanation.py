@@ -76,6 +76,7 @@ def test_kinds_of_arrays(why):
         why.names = ()
 
 
+@pytest.mark.slow
 def test_one_image_is_a_row_of_the_batch(params, why):
     one = jaxcam.explain(params, IMAGES[1], top=3)
     row = {field.name: getattr(why, field.name)[1] for field in fields(why)}
@@ -88,6 +89,7 @@ def test_floats_and_device_arrays(params, why):
     assert_same(jaxcam.explain(params, jnp.asarray(IMAGES), top=3), why)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [np.asarray, jnp.asarray, np.ndarray.tolist])
 def test_labels_of_ones_own(params, kind):
     rows = np.array([[4, 0, 2], [1, 1, 1], [0, 2, 3]])

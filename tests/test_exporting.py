@@ -22,21 +22,8 @@ RANDOM = np.random.default_rng(6)
 PHOTOS = RANDOM.integers(0, 256, (3, 40, 36, 3), np.uint8)
 PLAIN = Preprocessing(mean=(0.0,), std=(1.0,))
 
-FAMILIES = (
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet_gap",
-    "inception_v3",
-    "mobilenet_v3_small",
-    "nin",
-    "regnet_y_400mf",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
-    "vgg16_gap",
-    "vit_b_32",
-)
+# One with each kind of head, and of cells; `test_network_gradients` lowers `cam` of all.
+FAMILIES = ("alexnet", "mobilenet_v3_small", "squeezenet1_1", "vit_b_32")
 
 # What makes a method quick.
 OPTIONS = {

@@ -117,6 +117,7 @@ def all_of(labels, maps):
     ]
 
 
+@pytest.mark.slow
 def test_bad_values_are_seen():
     """A NaN in a map and, on the device, a label out of range: never a figure that looks right."""
     maps = np.ones((BATCH, *SPACE), np.float32)

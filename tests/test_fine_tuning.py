@@ -107,6 +107,7 @@ def quick_init(monkeypatch):
     monkeypatch.setattr(starting, "init", drawn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plain, pooling, fresh",
     [

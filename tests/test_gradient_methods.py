@@ -153,7 +153,7 @@ def test_behind_a_mean_over_cells_all_are_class_activation_maps():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ("convnext_tiny_gap", "resnet10", "squeezenet1_1", "vit_b_32_gap"))
+@pytest.mark.parametrize("name", ["resnet10", "squeezenet1_1", "vit_b_32_gap"])
 def test_behind_a_mean_over_cells_all_are_class_activation_maps_in_every_family(name):
     params = params_of(name)
     check_gap_identities(params, photos(params), np.array([[6, 0], [2, 3]]), 1e-3)

@@ -84,6 +84,7 @@ def test_mix_leaves_out_what_has_no_alpha():
     mix(keys[:3], images[:3], targets[:3], mixup_alpha=0.0, cutmix_alpha=0.0)  # odd, but unmixed
 
 
+@pytest.mark.slow
 def test_mixing_is_the_same_however_rows_are_shared():
     arrays = batch(8)
     expected = BOTH(*arrays)

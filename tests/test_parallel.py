@@ -62,7 +62,7 @@ def alone(noise):
     return run(noise, "jit", 1)
 
 
-@pytest.mark.parametrize("way", ["jit", "pmap"])
+@pytest.mark.parametrize("way", ["jit", pytest.param("pmap", marks=pytest.mark.slow)])
 def test_four_devices_are_one(noise, alone, way):
     losses, state = run(noise, way, 4)
     assert np.ptp(alone[0]) > 0.1

@@ -89,7 +89,7 @@ def assert_points_at_the_highest(line, values, file, truth):
         pytest.param({"rule": "wsol"}, marks=pytest.mark.slow),
         {"rule": "release", "views": "ten_crop", "box_grid": "image"},
         {"rule": "release", "method": "saliency"},
-        {"method": "layer_cam"},
+        pytest.param({"method": "layer_cam"}, marks=pytest.mark.slow),
         pytest.param({"views": "ten_crop"}, marks=pytest.mark.slow),
         pytest.param({"views": "ten_crop", "box_grid": "image"}, marks=pytest.mark.slow),
         pytest.param({"method": "saliency"}, marks=pytest.mark.slow),

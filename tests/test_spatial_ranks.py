@@ -85,7 +85,7 @@ def stretched(values, size):
     return values
 
 
-@pytest.mark.parametrize("rank, channels", [(1, 7), (3, 1)])
+@pytest.mark.parametrize("rank, channels", [(1, 7), pytest.param(3, 1, marks=pytest.mark.slow)])
 def test_equals_plain_numpy(rank, channels):
     params = made(SIZES[rank], channels)
     images = np.random.default_rng(0).random((2, *SIZES[rank], channels), np.float32)

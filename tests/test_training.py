@@ -159,6 +159,7 @@ def test_another_recipe_in_the_same_folder_is_refused(squares, trained):
         train(squares, dataclasses.replace(RECIPE, seed=1), out=trained[0])
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(few, whole, tmp_path, monkeypatch):
     def spoilt(*arguments, start=0, **options):
         for number, batch in enumerate(batches(*arguments, start=start, **options), start=start + 1):

@@ -59,6 +59,7 @@ def test_channels_of_one_level_and_of_two():
         assert np.abs(result - operate(pixels, *case)).max() <= tolerance(case[0]), case
 
 
+@pytest.mark.slow
 def test_operations_strengths_and_signs_are_drawn_uniformly():
     pixels = photo(18, 18)
     cases = [(name, step, sign) for name in OPERATIONS for step in range(STEPS + 1) for sign in (1, -1)]

@@ -169,6 +169,7 @@ def test_every_way_to_run_it(params, name):
     check(method(params, PHOTOS, LABELS[:, 0], **options), expected[:, 0])
 
 
+@pytest.mark.slow
 def test_they_go_into_each_other(params):
     """Linear ones in any order, and the options of all are passed on."""
     smoothed, rather, against, crops = jaxcam.smoothed, jaxcam.contrastive, jaxcam.counterfactual, jaxcam.ten_crop

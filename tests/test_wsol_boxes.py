@@ -93,6 +93,7 @@ def test_maps_that_are_not_finite():
         assert not grey_maps(maps).any()
 
 
+@pytest.mark.slow
 def test_raw_maps_against_float64():
     """The share of maps whose box differs is at most 1 in 1000, and of pixels 1 in 10,000, by one level."""
     rng = np.random.default_rng(3)
@@ -113,6 +114,7 @@ def test_highest_pixel_is_255_whatever_the_range(scale, shift):
     assert (found.min(axis=(1, 2)) == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "run",
     [
@@ -131,6 +133,7 @@ def test_every_way_to_run_it(run):
     np.testing.assert_array_equal(run(partial(boxes, rule="wsol"), maps), np.float32(expected))
 
 
+@pytest.mark.slow
 def test_thresholds_along_an_axis_traced_and_out_of_range():
     maps = np.random.default_rng(6).normal(size=(3, 8, 9)).astype(np.float32)
     shares = np.float32([0, 0.5, 1])
@@ -141,6 +144,7 @@ def test_thresholds_along_an_axis_traced_and_out_of_range():
     np.testing.assert_array_equal(found, np.stack([np.full((3, 4), np.nan), expected[0], np.full((3, 4), np.nan)]))
 
 
+@pytest.mark.slow
 def test_gradient_is_zero():
     maps = np.random.default_rng(7).normal(size=(2, 8, 9)).astype(np.float32)
     total = jax.grad(lambda x, share: jnp.sum(boxes(x, rule="wsol", threshold=share)), argnums=(0, 1))
