@@ -1,5 +1,6 @@
 """`jaxcam methods`: every method with a line and a source."""
 
+import inspect
 from itertools import pairwise
 
 from jaxcam.cli import main
@@ -14,6 +15,13 @@ def test_every_method_has_a_line_and_a_source(capsys):
         if not line.startswith(" "):
             assert len(line.split("  ", 1)[1]) > 20
             assert below.startswith("    ")
+
+
+def test_methods_are_short():
+    """Docstring and all: a method fits on a screen."""
+    lines = {name: len(inspect.getsource(inspect.unwrap(method)).splitlines()) for name, method in METHODS.items()}
+    assert not {name: number for name, number in lines.items() if number > 60}
+    assert lines["grad_cam"] > 10
 
 
 def test_beginnings_choose(capsys):
