@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 from jaxcam.arrays import Images
 from jaxcam.forward import check_images, preprocess
 from jaxcam.geometry import resize
-from jaxcam.methods.arguments import Size, check_size, check_upsample
+from jaxcam.methods.arguments import Size, check_rank, check_size, check_upsample
+from jaxcam.methods.chunks import check_counts
 from jaxcam.methods.cut import check_cells, cut_at
 from jaxcam.params import Params
 
@@ -80,13 +81,13 @@ def find_concepts(
     Array([[1.4, 1.4, 1.1, 1.1],
            [0. , 0. , 1.1, 1.1]], dtype=float32)
     """
-    if num_concepts < 1 or num_steps < 1:
-        raise ValueError(f"num_concepts, num_steps: got {num_concepts} and {num_steps}; give at least 1")
+    check_counts(num_concepts=num_concepts, num_steps=num_steps)
     images, single = check_images(params, images)
     lengths, upsample = check_size(size, images.shape[1:-1]), check_upsample(upsample)
     key = jax.random.key(0) if key is None else key
     directions, maps = _factorized(num_concepts, num_steps, stage, params, preprocess(params, images), key)
     if lengths is not None:
+        check_rank(lengths, maps.ndim - 2)
         maps = resize(maps, lengths, axis=2, method=upsample)
     return Concepts(directions, maps[0] if single else maps)
 

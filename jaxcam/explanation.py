@@ -129,7 +129,7 @@ def answers(
     >>> {name: array.shape for name, array in found.items()}
     {'boxes': (2, 5, 4), 'labels': (2, 5), 'maps': (2, 5, 32, 24), 'probabilities': (2, 5)}
     """
-    if images.ndim != 4:
+    if len(params.card.image_size) != 2:
         raise ValueError(
             f"params: its images have {len(params.card.image_size)} axes of space, and boxes are of pictures; "
             "call a map method itself, such as jaxcam.cam"

@@ -54,7 +54,7 @@ def export(
         photo_size: (height, width) of the photos; None for the card's.
         batch_size: None for any. A function that needs to know it, such as one that loops over photos, needs a number.
         dtype: of the photos: "uint8", or "float32" in [0, 1].
-        platforms: that it is compiled for where it runs: "cpu", "cuda", "rocm", "tpu".
+        platforms: those that it can run on, some of "cpu", "cuda", "rocm", "tpu". It is compiled there.
         weights_inside: keep the weights in the file, so that it is all one needs. Else the program takes
             `jax.tree.leaves(params)` in front of the photos: the file is small, and new weights need no new one.
 
@@ -133,7 +133,7 @@ class ExportedFunction:
         ):
             raise ValueError(
                 f"photos: got {photos.dtype} of shape {tuple(photos.shape)}; this file was made for {expected.dtype} "
-                f"of shape ({self.about['photos']}), where b is any number"
+                f"of shape ({self.about['photos']}){', where b is any number' if 'b' in self.about['photos'] else ''}"
             )
         if (weights is None) != self.about["weights_inside"]:
             raise ValueError(
@@ -147,7 +147,8 @@ class ExportedFunction:
 def load_exported(path: str | os.PathLike) -> ExportedFunction:
     """Read what `export` wrote: a function of photos, which needs no network and no checkpoint.
 
-    JAX alone reads it too: `jax.export.deserialize(bytearray(zipfile.ZipFile(path).read("program.bin"))).call`.
+    A program is code: load only what you trust; the hash in the file tells damage, not malice. JAX alone reads it too:
+    `jax.export.deserialize(bytearray(zipfile.ZipFile(path).read("program.bin"))).call`.
 
     Args:
         path: the file.
@@ -176,9 +177,13 @@ def load_exported(path: str | os.PathLike) -> ExportedFunction:
         raise ValueError(f"path: there is no file {path}")
     try:
         with zipfile.ZipFile(path) as parts:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):  # it could be of any size
+                raise ValueError("its parts are compressed, and those that export writes are not")
             about, payload = json.loads(parts.read(ABOUT)), parts.read(PROGRAM)
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']}, this version reads {FORMAT}")
+        if not isinstance(about["weights_inside"], bool) or not isinstance(about["photos"], str):
+            raise ValueError("it does not say what it is to be given")
         if hashlib.sha256(payload).hexdigest() != about["sha256"]:
             raise ValueError("its program is not as it was written")
         return ExportedFunction(card_from_json(about.pop("card")), jax_export.deserialize(bytearray(payload)), about)

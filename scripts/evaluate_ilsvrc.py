@@ -45,7 +45,8 @@ def main(
     run = partial(measure, name="ilsvrc val", protocol=protocol, batch_size=batch_size, options=told)
     for checkpoint, name in folders.items():
         params = jaxcam.load(checkpoint)
-        folder = out / (name if protocol.method == "cam" else f"{name}_{protocol.method}")
+        method = "_".join(filter(None, (protocol.method, protocol.stage)))
+        folder = out / (name if method == "cam" else f"{name}_{method}")
         report, _ = run(params, dataset, folder, checkpoint=checkpoint)
         measured.append((networks[checkpoint], report))
     print(ilsvrc_table(measured))

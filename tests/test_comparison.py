@@ -122,10 +122,20 @@ def test_the_best_have_a_star_as_far_as_digits_tell():
     ]
 
 
+def test_mistakes(dataset):
+    params = colour_params()
+    with pytest.raises(ValueError, match="methods: got one called centre, as the maps beside them"):
+        compare(params, dataset, {"centre": jaxcam.cam})
+    with pytest.raises(ValueError, match=r"threshold: got 7.0; give a share"):
+        compare(params, dataset, METHODS, threshold=7.0)
+    with pytest.raises(ValueError, match="metrics: got beauty; known are insertion"):
+        compare(params, dataset, METHODS, metrics=["beauty"])
+
+
 def test_command(dataset, tmp_path, monkeypatch, capsys):
     params = colour_params()
     monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: params)
-    monkeypatch.setattr("jaxcam.commands.comparing.read_dataset", lambda *_: dataset)
+    monkeypatch.setattr("jaxcam.commands.data.read_dataset", lambda *_, **__: dataset)
     arguments = ["compare", "wsol", "--data-dir", ".", "--out", str(tmp_path), "--batch-size", "2"]
     assert main([*arguments, "--methods", "cam, grad_cam", "--metrics", "sparseness"]) == 0
     lines = capsys.readouterr().out.splitlines()

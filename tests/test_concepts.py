@@ -79,7 +79,7 @@ def test_a_key_gives_the_same_concepts(params):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"num_concepts": 0}, "num_concepts, num_steps: got 0 and 200; give at least 1"),
+        ({"num_concepts": 0}, "num_concepts: got 0; give a whole number of at least 1"),
         ({"size": (3,)}, r"size: got \(3,\); give 2 lengths"),
         ({"stage": "third"}, "stage: got 'third'; this network has first, second"),
     ],

@@ -25,7 +25,7 @@ import jax
 host, port, home = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 jax.distributed.initialize(coordinator_address=f"localhost:{port}", num_processes=2, process_id=host)
 from jaxcam import cli
-from jaxcam.commands import evaluation
+from jaxcam.commands import data
 from tests.test_evaluation_hosts import HOW, colour_params, contents, evaluate
 from tests.colour_network import colour_dataset
 
@@ -37,7 +37,7 @@ Path(home, f"{host}.json").write_text(json.dumps(found))
 
 import jaxcam.checkpoints
 jaxcam.checkpoints.load = lambda name: colour_params()
-evaluation.read_dataset = lambda *arguments, **options: dataset
+data.read_dataset = lambda *arguments, **options: dataset
 arguments = ["evaluate", "folder", "--data-dir", ".", "--rule", "release", "--batch-size", "4", "--gallery", "0"]
 code = cli.main([*arguments, "--out", str(home / "out")])
 print("code", code)

@@ -160,7 +160,7 @@ def test_a_journal_without_lines_binds_nobody(dataset, tmp_path):
 def test_the_same_command_goes_on(dataset, tmp_path, monkeypatch, capsys):
     home = dataset[0].path.parents[2]
     monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: colour_params())
-    monkeypatch.setattr("jaxcam.commands.evaluation.read_dataset", lambda *arguments, **options: dataset)
+    monkeypatch.setattr("jaxcam.commands.data.read_dataset", lambda *arguments, **options: dataset)
     monkeypatch.setattr("jaxcam.evaluation.measuring.origin", dict)  # the commit is no matter
     part = "predictions.jsonl.0.part"
 

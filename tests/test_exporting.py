@@ -205,6 +205,23 @@ def test_damaged_files(small, tmp_path):
         jaxcam.load_exported(tmp_path / "none.jaxcam")
 
 
+def test_hostile_files(small, tmp_path):
+    path = tmp_path / "scores.jaxcam"
+    jaxcam.export(small, jaxcam.logits, out=path)
+    with zipfile.ZipFile(path) as parts:
+        read = {name: parts.read(name) for name in parts.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as parts:
+        for name, payload in read.items():
+            parts.writestr(name, payload)
+    with pytest.raises(ValueError, match=r"its parts are compressed, and those that export writes are not"):
+        jaxcam.load_exported(path)
+    with zipfile.ZipFile(path, "w") as parts:
+        parts.writestr("about.json", read["about.json"].replace(b"weights_inside", b"weights_outside"))
+        parts.writestr("program.bin", read["program.bin"])
+    with pytest.raises(ValueError, match=r"it is damaged, .*weights_inside"):
+        jaxcam.load_exported(path)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -117,6 +117,15 @@ def test_occlusion_equals_numpy(space, window, stride, starts, sides):
     check(jaxcam.occlusion(params, images, LABELS, window=window, stride=stride, chunk=2), expected, 1e-4)
 
 
+@pytest.mark.slow
+def test_windows_of_occlusion_are_a_seventh_by_default():
+    params, images = block_params(SPACES[0]), images_of(SPACES[0])
+    sides = tuple(-(-length // 7) for length in params.card.image_size)
+    halves = tuple(-(-side // 2) for side in sides)
+    explicit = jaxcam.occlusion(params, images, LABELS, window=sides, stride=halves)
+    np.testing.assert_allclose(jaxcam.occlusion(params, images, LABELS), explicit, rtol=1e-6)
+
+
 def temporary_bytes(name, options, channels=5):
     params, images = block_params((48, 48), channels=channels), images_of((48, 48))
 
@@ -165,9 +174,9 @@ def test_features_that_are_the_same_everywhere_give_zeros():
         ("ablation_cam", {"chunk": -1}, "chunk: got -1"),
         ("rise", {"visible": 0.0}, "visible: got 0.0; give a probability"),
         ("rise", {"num_masks": 0}, "num_masks: got 0"),
-        ("occlusion", {"window": 7}, r"window: got 7 for images of \(9, 6\)"),
+        ("occlusion", {"window": 7}, r"window: got \(7, 7\) for images of \(9, 6\)"),
         ("occlusion", {"window": (3, 3, 3)}, "window: got"),
-        ("occlusion", {"window": 3, "stride": 4}, r"stride: got 4 with windows of \(3, 3\)"),
+        ("occlusion", {"window": 3, "stride": 4}, r"stride: got \(4, 4\) with windows of \(3, 3\)"),
     ],
 )
 def test_mistakes(name, options, message):

@@ -2,11 +2,11 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxcam.commands.data import DATASET, check_dataset, find_layout, read_dataset
+from jaxcam.commands.data import DATASET, check_dataset, read_split
 
 DEFAULT = "cam,grad_cam,grad_cam_plus_plus,layer_cam,eigen_cam,saliency"
 
@@ -18,6 +18,10 @@ def compare(
     methods: Annotated[str, tyro.conf.arg(metavar="NAME[:STAGE],...")] = DEFAULT,
     checkpoint: str = "tiny_imagenet",
     split: str | None = None,
+    images: Path | None = None,
+    masks: Path | None = None,
+    blacklist: Path | None = None,
+    annotations: Path | None = None,
     threshold: float | None = None,
     limit: int = 200,
     batch_size: int = 16,
@@ -35,7 +39,11 @@ def compare(
         data_dir: the data set's folder, as it is distributed.
         methods: names that `jaxcam methods` lists, with commas between; layer_cam:layer2 is that of another stage.
         checkpoint: a bundled name, or a folder (with a separator: ./mine).
-        split: part of the data set, as for `jaxcam evaluate`.
+        split: part of the data set; this and the next four as for `jaxcam evaluate`.
+        images: with wsol: the folder that the lists' paths start from.
+        masks: with wsol: the folder that the masks' paths start from.
+        blacklist: with ilsvrc: the list of images whose boxes are not to be scored.
+        annotations: with tfds:imagenet2012: the folder Annotations/CLS-LOC.
         threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
         limit: use only so many images, evenly spaced over the data set.
         batch_size: images a step.
@@ -45,23 +53,15 @@ def compare(
         out: folder for comparison.json and comparison.html.
     """
     from jaxcam.checkpoints import load
-    from jaxcam.comparison import ALL, QUICK, compare, save_comparison
+    from jaxcam.comparison import compare, save_comparison
 
     chosen = _chosen(methods)
     params = load(checkpoint)
-    examples = read_dataset(dataset, data_dir, find_layout(dataset).test if split is None else split)
+    given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
+    examples = read_split(dataset, data_dir, split, on_error, given)
     examples = check_dataset(params, examples, limit, on_error)
-    named = {"quick": QUICK, "all": ALL, "none": ()}
-    found = compare(
-        params,
-        examples,
-        chosen,
-        threshold=threshold,
-        batch_size=batch_size,
-        pictures=pictures,
-        metrics=named[metrics] if metrics in named else _names(metrics),
-        on_error=on_error,
-    )
+    how: dict[str, Any] = {"threshold": threshold, "batch_size": batch_size, "pictures": pictures, "on_error": on_error}
+    found = compare(params, examples, chosen, metrics=_metrics(metrics), **how)
     name = " ".join(filter(None, (dataset, examples.split)))
     files = save_comparison(found, out, dataset=name, checkpoint=checkpoint)
     print(found, f"in {out}: {', '.join(files)}", sep="\n\n")
@@ -82,6 +82,13 @@ def _chosen(methods):
         found = find_method(method, stage=stage or None)
         chosen[name] = partial(found, stage=stage) if stage else found
     return chosen
+
+
+def _metrics(named):
+    from jaxcam.comparison import ALL, QUICK
+
+    groups = {"quick": QUICK, "all": ALL, "none": ()}
+    return groups[named] if named in groups else _names(named)
 
 
 def _names(listed):

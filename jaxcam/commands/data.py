@@ -32,6 +32,13 @@ def read_dataset(dataset, data_dir, split, **options):
     return layout.read(data_dir, split=split, **given)
 
 
+def read_split(dataset, data_dir, split, on_error, given):
+    """A data set, by default the part that it is evaluated on; `on_error` is told to readers that take it."""
+    layout = find_layout(dataset)
+    given["on_error"] = on_error if "on_error" in layout.options else None
+    return read_dataset(dataset, data_dir, layout.test if split is None else split, **given)
+
+
 def check_dataset(params, examples, limit, on_error):
     """The images to use, with their classes and every file looked at before the long work.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxcam.commands.data import DATASET, check_dataset, find_layout, read_dataset
+from jaxcam.commands.data import DATASET, check_dataset, read_split
 from jaxcam.commands.hosts import Hosts
 
 
@@ -75,19 +75,13 @@ def evaluate(
     protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size, stage), checkpoint or "tiny_imagenet"
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
     params = load(checkpoint)
-    examples = check_dataset(params, _read(dataset, data_dir, split, on_error, given), limit, on_error)
+    examples = check_dataset(params, read_split(dataset, data_dir, split, on_error, given), limit, on_error)
     name = f"{dataset} {examples.split}".strip()
     how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "on_error": on_error}
     if choose_threshold:
         return _keep_threshold(params, examples, out, name=name, checkpoint=checkpoint, how=how)
     how |= {"threshold": threshold, "gallery": gallery, "checkpoint": checkpoint}
     return _measure(params, examples, out, name=name, how=how, data_dir=data_dir, limit=limit, blacklist=blacklist)
-
-
-def _read(dataset, data_dir, split, on_error, given):
-    layout = find_layout(dataset)
-    given["on_error"] = on_error if "on_error" in layout.options else None
-    return read_dataset(dataset, data_dir, layout.test if split is None else split, **given)
 
 
 def _measure(params, examples, out, *, name, how, **options):

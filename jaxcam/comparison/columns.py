@@ -12,7 +12,7 @@ LOCALIZATION = {
     "gt_known_best": Column(
         "best %",
         "localization",
-        "The same at each method's best threshold of .05, .10 ... .95, chosen on these very images: an upper bound.",
+        "The same at each method's best threshold, of that one and .05, .10 ... .95, chosen on these very images.",
     ),
     "best_threshold": Column("at", "localization", "That threshold, as a share of a map's maximum.", "", 2),
     "pointing": Column(

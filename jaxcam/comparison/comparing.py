@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 
 import jax
@@ -15,9 +16,9 @@ from tqdm import tqdm
 from jaxcam.batches import Batch, batches
 from jaxcam.class_names import distinct_names
 from jaxcam.comparison.columns import ALL, COLUMNS, HIDDEN_PIXELS, QUICK
-from jaxcam.comparison.tally import THRESHOLDS, Tally, centre, random, truth_of
+from jaxcam.comparison.tally import THRESHOLDS, Tally, centre, random, truths
 from jaxcam.datasets import Dataset
-from jaxcam.evaluation.inputs import check_classes
+from jaxcam.evaluation.inputs import check_classes, check_threshold
 from jaxcam.faithfulness import randomized
 from jaxcam.networks import Classifier
 from jaxcam.params import Params
@@ -92,11 +93,11 @@ def compare(
     Raises:
         ValueError: for classes that are not the network's, no method or no image, or what a method refuses.
     """
-    if not methods:
-        raise ValueError("methods: got none; give one or more, by name")
+    _check_names(methods)
     check_classes(params.card, dataset)
-    cut = params.card.threshold if threshold is None else threshold
-    tallies = _tallies(params, methods, _metrics(metrics, params, dataset))
+    cut = check_threshold(params.card.threshold if threshold is None else threshold)
+    tallies = _tallies(params, methods, _metrics(metrics, params, dataset), (*THRESHOLDS, cut))
+    truth_of = truths(dataset, params.card.image_size)
     rows = batches(
         dataset,
         batch_size=min(batch_size, len(dataset)),
@@ -104,15 +105,15 @@ def compare(
         interpolation=params.card.preprocessing.interpolation,
         on_error=on_error,
     )
-    places, shown, skipped = _places(len(dataset), pictures), [], 0
+    places, shown, skipped = _places(len(dataset), pictures), [], len(dataset.skipped)
     names = distinct_names(params.card.classes, params.card.class_ids)
     with tqdm(total=len(dataset) * len(tallies), unit="map", disable=None if progress else True) as bar:
         for number, batch in enumerate(rows):
-            maps, truth = {}, truth_of(dataset, batch, params.card.image_size)
+            maps, truth = {}, truth_of(batch)
             # Each batch begins with another method: photos are still being read while the first one runs.
             for name in [*tallies, *tallies][number % len(tallies) :][: len(tallies)]:
                 bar.set_description(name)
-                maps[name] = tallies[name].add(params, batch, truth, np.array([*THRESHOLDS, cut], np.float32))
+                maps[name] = tallies[name].add(params, batch, truth)
                 bar.update(int(batch.mask.sum()))
             shown += _pictured(batch, {name: maps[name] for name in methods}, names, places)
             skipped += int((~batch.mask & (batch.index >= 0)).sum())
@@ -139,8 +140,13 @@ def save_comparison(
     settings = {"dataset": dataset, "checkpoint": checkpoint, "images": comparison.images, "boxed": comparison.boxed}
     settings |= {"threshold": comparison.threshold, "skipped": comparison.skipped, "jaxcam": version("jaxcam")}
     columns = {name: column._asdict() for name, column in comparison.columns.items()}
+    rows = {
+        method: {name: number if isfinite(number) else None for name, number in row.items()}
+        for method, row in comparison.rows.items()
+    }
     with whole_file(Path(out, "comparison.json")) as file:
-        file.write(json.dumps({**settings, "methods": comparison.rows, "columns": columns}, indent=1).encode())
+        told = {**settings, "methods": rows, "columns": columns}
+        file.write(json.dumps(told, indent=1, allow_nan=False).encode())
     save_comparison_page(
         Path(out, "comparison.html"),
         title="Map methods compared",
@@ -151,6 +157,13 @@ def save_comparison(
         pictures=comparison.pictures,
     )
     return ["comparison.json", "comparison.html"]
+
+
+def _check_names(methods: Mapping[str, Callable[..., Array]]) -> None:
+    if not methods:
+        raise ValueError("methods: got none; give one or more, by name")
+    if reserved := {"centre", "random"} & {*methods}:
+        raise ValueError(f"methods: got one called {', '.join(reserved)}, as the maps beside them; name it otherwise")
 
 
 def _metrics(metrics: Iterable[str], params: Params, dataset: Dataset) -> set[str]:
@@ -165,12 +178,14 @@ def _metrics(metrics: Iterable[str], params: Params, dataset: Dataset) -> set[st
     return wanted
 
 
-def _tallies(params: Params, methods: Mapping[str, Callable[..., Array]], metrics: set[str]) -> dict[str, Tally]:
+def _tallies(
+    params: Params, methods: Mapping[str, Callable[..., Array]], metrics: set[str], thresholds: tuple[float, ...]
+) -> dict[str, Tally]:
     """One a method, and those of the maps that look at no image."""
     fresh = randomized(params, jax.random.key(0), stage=params.network.stages[0]) if metrics & {*RANDOM} else None
     hidden = metrics & {*HIDDEN_PIXELS}
-    tallies = {name: Tally(method, metrics, fresh) for name, method in methods.items()}
-    return tallies | {"centre": Tally(centre, hidden), "random": Tally(random, hidden)}
+    tallies = {name: Tally(method, metrics, thresholds, fresh) for name, method in methods.items()}
+    return tallies | {"centre": Tally(centre, hidden, thresholds), "random": Tally(random, hidden, thresholds)}
 
 
 def _places(total: int, count: int) -> set[int]:

@@ -17,7 +17,7 @@ from jaxcam.box_rules import boxes
 from jaxcam.datasets import Dataset
 from jaxcam.datasets.masks import truth_mask
 from jaxcam.faithfulness import Record, Truth, figures, measure_faithfulness, merge
-from jaxcam.geometry import resize
+from jaxcam.geometry import resize, scale_boxes
 from jaxcam.metrics import FRAME, highest_points, localized, pointed
 from jaxcam.params import Params
 
@@ -44,6 +44,7 @@ class Tally:
 
     method: Callable[..., Array]
     metrics: set[str]
+    thresholds: tuple[float, ...]  # the last is the one for all methods
     fresh: Params | None = None  # the network with random weights
     record: Record | None = None
     seconds: list[float] = field(default_factory=list)
@@ -52,7 +53,7 @@ class Tally:
     pointed: int = 0
     right: np.ndarray | int = 0
 
-    def add(self, params: Params, batch: Batch, truth: Truth, thresholds: np.ndarray) -> np.ndarray:
+    def add(self, params: Params, batch: Batch, truth: Truth) -> np.ndarray:
         """Count a batch, and give its maps."""
         images, labels = jnp.asarray(batch.images), jnp.asarray(batch.labels)
         if not self.seconds:  # the first call compiles
@@ -60,7 +61,8 @@ class Tally:
         started = time.perf_counter()
         maps = jax.block_until_ready(self.method(params, images, labels))
         self.seconds.append((time.perf_counter() - started) / len(images))
-        right, hit = jax.device_get(_found(maps, truth.targets, truth.target_mask, thresholds))
+        cuts = np.array(self.thresholds, np.float32)
+        right, hit = jax.device_get(_found(maps, truth.targets, truth.target_mask, cuts))
         boxed = np.asarray(truth.target_mask).any(axis=1) & batch.mask
         self.images += int(batch.mask.sum())
         self.boxed += int(boxed.sum())
@@ -91,9 +93,9 @@ class Tally:
         )
         if self.boxed:
             shares = 100 * np.asarray(self.right) / self.boxed
-            best = int(shares[:-1].argmax())
+            best = int(shares.argmax())
             numbers |= {"gt_known": float(shares[-1]), "gt_known_best": float(shares[best])}
-            numbers |= {"best_threshold": THRESHOLDS[best], "pointing": 100 * self.pointed / self.boxed}
+            numbers |= {"best_threshold": self.thresholds[best], "pointing": 100 * self.pointed / self.boxed}
         return numbers | ({} if self.record is None else figures(self.record))
 
 
@@ -113,18 +115,22 @@ def _found(
     return jax.lax.map(right, jnp.asarray(thresholds)), hit
 
 
-def truth_of(dataset: Dataset, batch: Batch, image_size: tuple[int, ...]) -> Truth:
-    """Ground-truth boxes in pixels of the squashed images, and masks where all images have some."""
-    targets = np.zeros((len(batch.index), max(1, *(len(example.boxes) for example in dataset), 1), 4), np.float32)
-    there = np.zeros(targets.shape[:2], bool)
-    masks = np.zeros((len(batch.index), *FRAME), np.uint8) if all(example.masks for example in dataset) else None
-    for row, index in enumerate(batch.index.tolist()):
-        if not batch.mask[row]:
-            continue
-        given = np.array(dataset[index].boxes, np.float32).reshape(-1, 4)
-        scale = np.tile(np.array(image_size) / batch.sizes[row], 2)[[1, 0, 3, 2]]
-        targets[row, : len(given)] = given * scale
-        there[row, : len(given)] = True
-        if masks is not None:
-            masks[row] = truth_mask(dataset[index])
-    return Truth(targets, there, masks)
+def truths(dataset: Dataset, image_size: tuple[int, ...]) -> Callable[[Batch], Truth]:
+    """A batch's ground-truth boxes in pixels of the squashed images, and its masks where all images have some."""
+    most = max((len(example.boxes) for example in dataset), default=0)
+    masked = all(example.masks for example in dataset)
+
+    def of_batch(batch: Batch) -> Truth:
+        targets = np.zeros((len(batch.index), max(most, 1), 4), np.float32)
+        there = np.zeros(targets.shape[:2], bool)
+        masks = np.zeros((len(batch.index), *FRAME), np.uint8) if masked else None
+        for row in np.flatnonzero(batch.mask).tolist():
+            example, (height, width) = dataset[int(batch.index[row])], batch.sizes[row].tolist()
+            given = np.array(example.boxes, np.float32).reshape(-1, 4)
+            targets[row, : len(given)] = scale_boxes(given, (height, width), (image_size[0], image_size[1]))
+            there[row, : len(given)] = True
+            if masks is not None:
+                masks[row] = truth_mask(example)
+        return Truth(targets, there, masks)
+
+    return of_batch

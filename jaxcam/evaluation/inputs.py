@@ -70,7 +70,8 @@ def check_network(params: Params, protocol: Protocol, *, localize: bool) -> None
     if localize and protocol.method == "cam":
         kernel_of(params)  # raises, where there is none
     if protocol.stage not in (None, *params.network.stages):
-        raise ValueError(f"stage: got {protocol.stage!r}; this network has {', '.join(params.network.stages)}")
+        known = ", ".join(params.network.stages) or "no names of stages"
+        raise ValueError(f"stage: got {protocol.stage!r}; this network has {known}")
     if localize and protocol.rule == "release" and len(card.classes) < 3:
         raise ValueError(f"rule: got release for {len(card.classes)} classes; its five boxes are of three, use another")
 

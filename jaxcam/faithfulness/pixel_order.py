@@ -56,7 +56,8 @@ def insertion_deletion(
         labels: (b,) classes.
         maps: (b, y, x) raw maps of any size.
         mask: (b,) False where the row counts for nothing.
-        steps: in how many the pixels are changed; the authors' are of 8 rows of pixels on many images, of one on one.
+        steps: in how many the pixels are changed. The authors change 8 rows of pixels a step for many images,
+            one row for a single image.
         removed: what a deleted pixel becomes: "mean", "black" or "blurred".
         canvas: where pixels are inserted: likewise.
         score: "probability", "logit" or "correct".

@@ -13,7 +13,7 @@ from jaxcam.box_rules import boxes
 from jaxcam.faithfulness.record import Record, Sums, sums
 from jaxcam.faithfulness.shown import MapsLike, MaskLike, scale
 from jaxcam.geometry import iou
-from jaxcam.metrics import highest_points, pointing_counts
+from jaxcam.metrics import highest_points, pointed
 
 
 def box_measures(
@@ -101,14 +101,14 @@ def _mask_iou(maps: Array, truth: Array, mask: Array, threshold: float, scaling:
 def _box_measures(
     maps: Array, targets: Array, target_mask: Array, mask: Array, tolerance: float | int, threshold: float, rule: str
 ) -> Record:
-    points: Any = pointing_counts(
-        highest_points(maps), targets=targets, target_mask=target_mask, mask=mask, tolerance=tolerance
-    )
+    points: Any = highest_points(maps)
+    # A map with a NaN points nowhere, and its box, of NaN, has an IoU of 0: let both be seen.
+    hits: Any = pointed(points, targets, target_mask, tolerance=tolerance)
+    hits = jnp.where(jnp.isnan(points).any(axis=1), jnp.nan, hits.astype(jnp.float32))
     found = boxes(maps, rule=rule, threshold=threshold)
     best = jnp.where(target_mask, iou(found[:, None], targets), 0).max(axis=1)
-    # The IoU of a box of NaN, which a map with a NaN has, is 0: let it be seen.
     best = jnp.where(jnp.isnan(found).any(axis=1), jnp.nan, best)
     return {
-        "pointing_game": Sums(points.hits.astype(jnp.float32), points.boxed.astype(jnp.float32)),
+        "pointing_game": sums(hits, target_mask.any(axis=1) & mask),
         "box_iou": sums(best, target_mask.any(axis=1) & mask),
     }

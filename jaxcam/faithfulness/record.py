@@ -25,7 +25,7 @@ class Sums(NamedTuple):
     count: Total  # type: ignore[assignment]  # hides tuple.count
 
 
-# Sums by the names of `METRICS`; two records of the same names merge by `jax.tree.map(jnp.add, a, b)`.
+# Sums by the names of `METRICS`.
 Record = dict[str, Sums]
 
 

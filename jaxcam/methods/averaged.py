@@ -99,6 +99,8 @@ def integrated_gradients(
 def _baseline_pixels(cut: Cut, baseline: float | Array) -> Float[Array, "1 *space channels"]:
     shape = cut.pixels.shape[1:]
     if jnp.ndim(baseline) == 0:
+        if not isinstance(baseline, jax.Array) and not 0 <= baseline <= 1:
+            raise ValueError(f"baseline: got {baseline}; give a grey from 0 to 1, or an image")
         return pixels_of(cut, jnp.full(shape, baseline, jnp.float32))
     baseline = jnp.asarray(baseline)
     if baseline.ndim != len(shape) or baseline.shape[-1] != shape[-1]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxcam.forward import forward_pixels, normalize_channels
+from jaxcam.forward import forward_pixels, normalize_channels, whole_lengths
 from jaxcam.methods.cut import Cut, Targets, scores_of
 
 SCORES = ("logit", "probability")
@@ -44,7 +44,7 @@ def _chunks(total: int, chunk: int) -> Array:
 def check_counts(**counts: Any) -> None:
     """A ValueError for an option that is no whole number of at least 1."""
     for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
+        if isinstance(count, bool) or whole_lengths((count,), 1) is None:
             raise ValueError(f"{name}: got {count!r}; give a whole number of at least 1")
 
 

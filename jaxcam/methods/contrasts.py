@@ -20,7 +20,8 @@ def counterfactual(method: Method) -> Method:
     M = M(-S), with S the score of the label.
 
     For Grad-CAM this negates the gradients, as its paper does. A method that is linear in the score and has no relu,
-    such as `cam`, gives -M(S).
+    such as `cam`, gives -M(S). Those that see no sign give M(S) itself: of absolute values, such as `saliency` and
+    `full_grad`, relative to the score, as `ablation_cam`, and those that look at no class.
 
     Args:
         method: any map method that takes weights of classes as labels.

@@ -140,7 +140,8 @@ def xgrad_cam(cut: Cut, targets: Targets, *, relu: bool = True) -> RawMaps:
     """
     totals = cut.cells.sum(axis=cut.axes)[:, None]
     products = (cut.gradients(targets) * cut.cells[:, None]).sum(axis=_space(cut))
-    weights = jnp.where(totals == 0, 0, products / jnp.where(totals == 0, 1, totals))
+    # Not 0 alone: a label out of range is to stay NaN.
+    weights = jnp.where(totals == 0, 0 * products, products / jnp.where(totals == 0, 1, totals))
     return _rectified(weighed(cut.cells, weights), relu)
 
 

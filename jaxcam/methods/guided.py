@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -96,7 +96,7 @@ def _activations(module: Any) -> dict[str, Callable]:
     return {field.name: getattr(module, field.name) for field in fields(module) if field.name in ACTIVATIONS}
 
 
-@cache  # one object for each activation: networks are compared by theirs
+@lru_cache(maxsize=64)  # one object for each activation: networks are compared by theirs
 def guided(activation: Callable) -> Callable:
     """The same function, whose backward pass lets positive gradients through only.
 

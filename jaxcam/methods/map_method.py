@@ -98,7 +98,8 @@ def _public(core: Core, *, on_pixels: bool, takes_stage: bool) -> MapMethod:
             num_classes = jax.eval_shape(forward_pixels, params, pixels)[1].shape[1]
             labels = check_targets(labels, batch=images.shape[0], single=single, num_classes=num_classes)
         arrays = {name: value for name, value in options.items() if isinstance(value, jax.Array | np.ndarray)}
-        settings = tuple(sorted((name, value) for name, value in options.items() if name not in arrays))
+        static = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+        settings = tuple(sorted((name, value) for name, value in static.items() if name not in arrays))
         maps = _run(core, on_pixels, settings, stage, params, pixels, labels, arrays)
         if size is not None:
             check_rank(size, maps.ndim - (1 if labels is None else len(label_axes(labels))))

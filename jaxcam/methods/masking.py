@@ -74,8 +74,8 @@ def ss_cam(
 
     M(p) = relu(sum_k w_k A_k(p)), w = softmax over k of mean over noise N of S(I (M_k + N)) - S(I_b).
 
-    As torch-cam does, and the authors' code does not: that is score="probability", softmax=False, without S(I_b), its
-    noise, of deviation (std / range of the channel)^2, on channels before they are scaled, or on the masked image.
+    So does torch-cam. The authors' code is score="probability", softmax=False, without S(I_b). Its noise has the
+    deviation (std / range of the channel)^2 and lies on channels before they are scaled, or on the masked image.
 
     Args:
         key: a `jax.random.key` of the noise, the same for every image; None for that of 0.

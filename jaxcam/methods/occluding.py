@@ -83,8 +83,8 @@ def occlusion(
     cut: Cut,
     targets: Targets,
     *,
-    window: int | tuple[int, ...] = 32,
-    stride: int | tuple[int, ...] = 16,
+    window: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] | None = None,
     score: str = "probability",
     baseline: float | None = None,
     chunk: int = 32,
@@ -97,8 +97,8 @@ def occlusion(
     The paper shows the score itself at each window's place.
 
     Args:
-        window: its side, or sides, in pixels of the network's input.
-        stride: from window to window, at most a window.
+        window: its side, or sides, in pixels of the network's input; None for a seventh of the image's, 32 of 224.
+        stride: from window to window, at most a window; None for half a window.
         score: "probability", as in the paper, or "logit".
         baseline: what the window shows: a grey from 0 (black) to 1, or None for the network's 0, the mean colour.
         chunk: number of windows an image that go through the network at once.
@@ -112,7 +112,10 @@ def occlusion(
     """
     check_counts(chunk=chunk)
     background = baseline_pixels(cut, baseline)
-    covers = _covers(cut.pixels.shape[1:-1], window, stride)
+    space = cut.pixels.shape[1:-1]
+    windows = tuple(-(-length // 7) for length in space) if window is None else _sides(window, space)
+    strides = tuple(-(-side // 2) for side in windows) if stride is None else _sides(stride, space)
+    covers = _covers(space, windows, strides)
     counts = tuple(len(cover) for cover in covers)
     whole = scored(cut.logits, targets, score)
 
@@ -148,14 +151,18 @@ def _random_mask(key: Array, space: tuple[int, ...], cells: int, visible: float)
     return mask
 
 
-def _covers(space: tuple[int, ...], window: int | tuple[int, ...], stride: int | tuple[int, ...]) -> list[np.ndarray]:
+def _sides(given: int | tuple[int, ...], space: tuple[int, ...]) -> tuple[int, ...]:
+    return (given,) * len(space) if isinstance(given, int) else tuple(given)
+
+
+def _covers(space: tuple[int, ...], window: tuple[int, ...], stride: tuple[int, ...]) -> list[np.ndarray]:
     """Along each axis (windows, length): 1 where a window lies, else 0."""
     rank = len(space)
-    windows, strides = (whole_lengths((n,) * rank if isinstance(n, int) else n, rank) for n in (window, stride))
+    windows, strides = whole_lengths(window, rank), whole_lengths(stride, rank)
     if windows is None or any(side > length for side, length in zip(windows, space, strict=True)):
-        raise ValueError(f"window: got {window!r} for images of {space}; give a side, or {rank}, of 1 to theirs")
+        raise ValueError(f"window: got {window} for images of {space}; give a side, or {rank}, of 1 to theirs")
     if strides is None or any(step > side for step, side in zip(strides, windows, strict=True)):
-        raise ValueError(f"stride: got {stride!r} with windows of {windows}; give 1 to theirs, so that all is covered")
+        raise ValueError(f"stride: got {stride} with windows of {windows}; give 1 to theirs, so that all is covered")
     covers = []
     for length, side, step in zip(space, windows, strides, strict=True):
         starts = np.array([*range(0, length - side, step), length - side])[:, None]

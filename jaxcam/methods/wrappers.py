@@ -42,7 +42,7 @@ def smoothed(
     M = mean over flips, scales s and intensities a of unflipped(M(flipped(a I), fed at s times the size)).
 
     All copies are asked for the same classes: where no labels are given, for the one predicted from the image as it is.
-    They run one after another, so that memory does not grow with their number.
+    Called plainly they run one after another, so that memory does not grow with their number.
 
     pytorch-grad-cam's `aug_smooth` also flips and has these intensities. But it multiplies what the network is given,
     after the mean is subtracted, where here it is the image, in [0, 1] and beyond it for more than 1; it takes the mean

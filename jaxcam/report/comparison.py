@@ -181,6 +181,14 @@ def _meanings(rows: Rows, columns: Columns) -> str:
     )
 
 
+def _heat(method: str, picture: Pictured) -> str:
+    """Nothing for a map with a NaN."""
+    found = picture.maps[method]
+    if not np.isfinite(found).all():
+        return ""
+    return f'<img class="heat" alt="{escape(method)} of {escape(picture.label)}" src="{draw_heat(found)}">'
+
+
 def _grid(pictures: Sequence[Pictured]) -> str:
     """A table of images by methods. A photo is there once; its cells show it under their heat."""
     if not pictures:
@@ -192,8 +200,7 @@ def _grid(pictures: Sequence[Pictured]) -> str:
         height, width = picture.photo.shape[:2]
         cells = "".join(
             f'<td><div class="frame" style="--shape:{width / height:.4f}"><i class="photo"></i>'
-            f'<img class="heat" alt="{escape(method)} of {escape(picture.label)}" '
-            f'src="{draw_heat(picture.maps[method])}"></div></td>'
+            f"{_heat(method, picture)}</div></td>"
             for method in methods
         )
         bare = f'<td><div class="frame" style="--shape:{width / height:.4f}"><i class="photo"></i></div></td>'

@@ -156,7 +156,8 @@ def _beside(
     """The published rows, beneath each those measured here, and last those of other networks."""
     ours: dict[str, list[Report]] = {}
     for network, report in measured:
-        ours.setdefault(f"backprop on {network}" if report.method == "saliency" else network, []).append(report)
+        row = {"cam": network, "saliency": f"backprop on {network}"}.get(report.method, f"{report.method} on {network}")
+        ours.setdefault(row, []).append(report)
     rows: list[Row] = []
     for name in (*published, *(name for name in ours if name not in published)):
         if name in published:
