@@ -84,7 +84,8 @@ class Tally:
             truth=truth,
             random=self.fresh,
         )
-        self.record = record if self.record is None else merge(self.record, record)
+        # Waited for, so that the next method's time is its own.
+        self.record = jax.block_until_ready(record if self.record is None else merge(self.record, record))
 
     def numbers(self) -> dict[str, float]:
         """Those of its row."""
