@@ -96,5 +96,5 @@ def over_channels(values: Float[Array, "*b_space channels"], channels: str) -> F
 def for_each_label(map_of: Callable[[Array], Array], targets: Targets) -> RawMaps:
     """The maps (b, *space) of each label's weights of classes (b, c)."""
     # Written out one after another: vmap would take n times a pass's memory, and in a device's loop (lax.map) XLA runs
-    # convolutions twenty times slower on CPUs.
+    # the gradients of convolutions twenty times slower on CPUs.
     return jnp.stack([map_of(target) for target in targets.swapaxes(0, 1)], axis=1)
