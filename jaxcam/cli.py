@@ -14,7 +14,7 @@ from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
-from jaxcam.commands.running import answer
+from jaxcam.commands.running import answer, keep_programs
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
 from jaxcam.training.recipes import Recipe, find_recipe
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for a training that SIGTERM stopped.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    keep_programs()
     return answer(partial(_run, arguments))
 
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxcam.arrays import Images, Labels
-from jaxcam.box_rules import boxes
+from jaxcam.arrays import Images, Labels, type_of_array
+from jaxcam.box_rules import boxes, check_threshold
 from jaxcam.forward import check_images, forward, kernel_of
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.methods.arguments import check_labels
 from jaxcam.params import Params
+
+AT_ONCE = 16  # classes whose maps are made together where only their boxes are wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,7 @@ class Explanation:
         labels: int32 (b, n) classes, the most probable first where they were not given.
         names: their readable names, b tuples of n.
         probabilities: float32 (b, n), the softmax over all classes.
-        maps: float32 (b, n, h, w), raw maps of the images' size.
+        maps: float32 (b, n, h, w), raw maps of the images' size; None where only boxes were asked for.
         boxes: float32 (b, n, 4), half-open (x0, y0, x1, y1) in pixels of the images, read off the maps.
 
     >>> import jax.numpy as jnp, jaxcam
@@ -43,7 +47,7 @@ class Explanation:
     labels: Int[Array, "*b n"]
     names: tuple[str, ...] | tuple[tuple[str, ...], ...]
     probabilities: Float[Array, "*b n"]
-    maps: Float[Array, "*b n h w"]
+    maps: Float[Array, "*b n h w"] | None
     boxes: Float[Array, "*b n 4"]
 
 
@@ -55,6 +59,7 @@ def explain(
     top: int | None = None,
     threshold: float | None = None,
     method: Callable[..., Array] | None = None,
+    maps: bool = True,
 ) -> Explanation:
     """The most probable classes of an image with their maps and boxes, for class activation maps from one forward pass.
 
@@ -65,6 +70,7 @@ def explain(
         top: number n of classes to explain where no labels are given; None for 5, or all where there are fewer.
         threshold: share of a map's maximum above which a pixel belongs to its box, in (0, 1]; None for the card's.
         method: of the maps, such as `jaxcam.grad_cam`: any `(params, images, labels) -> maps`; None for `jaxcam.cam`.
+        maps: False for boxes alone, of as many classes as there are: the maps of a few at a time are then in memory.
 
     Returns:
         An `Explanation`: labels, names and probabilities (b, n), maps (b, n, h, w), boxes (b, n, 4), without b for one
@@ -93,9 +99,11 @@ def explain(
         labels = np.asarray(labels)
         num_classes = jax.eval_shape(forward, params, images)[1].shape[1]
         labels = check_labels(labels, batch=images.shape[0], single=single, num_classes=num_classes)
-    found = answers(params, images, labels, top=top, threshold=threshold, method=method)
-    explanation: dict[str, Any] = {**found, "names": _names(params, found["labels"])}
-    return Explanation(**({name: part[0] for name, part in explanation.items()} if single else explanation))
+    found = answers(params, images, labels, top=top, threshold=threshold, method=method, maps=maps)
+    explanation: dict[str, Any] = {"maps": None, **found, "names": _names(params, found["labels"])}
+    if single:
+        explanation = {name: None if part is None else part[0] for name, part in explanation.items()}
+    return Explanation(**explanation)
 
 
 def answers(
@@ -106,6 +114,7 @@ def answers(
     top: int | None = None,
     threshold: float | None = None,
     method: Callable[..., Array] | None = None,
+    maps: bool = True,
 ) -> dict[str, Array]:
     """What `explain` finds, as arrays by name: a function to compile or to export.
 
@@ -116,9 +125,10 @@ def answers(
         top: as for `explain`.
         threshold: as for `explain`.
         method: as for `explain`.
+        maps: as for `explain`.
 
     Returns:
-        "labels" and "probabilities" (b, n), "maps" (b, n, h, w), "boxes" (b, n, 4).
+        "labels" and "probabilities" (b, n), "maps" (b, n, h, w) where they are wanted, "boxes" (b, n, 4).
 
     Raises:
         ValueError: as for `explain`.
@@ -143,13 +153,37 @@ def answers(
     if labels is None and not 1 <= top <= num_classes:
         raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
     chosen = jax.lax.top_k(logits, top)[1] if labels is None else labels.reshape(images.shape[0], -1)
-    if method is not None:
-        maps = method(params, images, chosen)
-    else:
-        maps = cam_from_features(features, kernel_of(params), chosen, size=images.shape[1:-1])
     threshold = params.card.threshold if threshold is None else threshold
-    probabilities = jax.numpy.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)
-    return {"labels": chosen, "probabilities": probabilities, "maps": maps, "boxes": boxes(maps, threshold=threshold)}
+    found = {"labels": chosen, "probabilities": jnp.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)}
+    if not maps:
+        share = check_threshold(threshold, chosen.shape, zero=False)
+        return {**found, "boxes": _boxes_alone(params, images, features, chosen, share, method)}
+    drawn = _maps(params, images, features, chosen, method)
+    return {**found, "maps": drawn, "boxes": boxes(drawn, threshold=threshold)}
+
+
+def _maps(params: Params, images: Array, features: Array, labels: Array, method: Callable[..., Array] | None) -> Array:
+    if method is not None:
+        return method(params, images, labels)
+    return cam_from_features(features, kernel_of(params), labels, size=images.shape[1:-1])
+
+
+@partial(jax.jit, static_argnames="method")
+def _boxes_alone(
+    params: Params,
+    images: Array,
+    features: Array,
+    labels: Array,
+    threshold: type_of_array,
+    method: Callable[..., Array] | None,
+) -> Array:
+    """The boxes (b, n, 4) of labels (b, n), the maps of `AT_ONCE` of them after those of others."""
+    batch, count = labels.shape
+    width = min(AT_ONCE, count)
+    padded = jnp.pad(labels, ((0, 0), (0, -count % width)), mode="edge")
+    parts = jnp.moveaxis(padded.reshape(batch, -1, width), 1, 0)
+    found = jax.lax.map(lambda part: boxes(_maps(params, images, features, part, method), threshold=threshold), parts)
+    return jnp.moveaxis(found, 0, 1).reshape(batch, -1, 4)[:, :count]
 
 
 def _names(params: Params, labels: Array) -> tuple[tuple[str, ...], ...]:

@@ -1,6 +1,7 @@
 """`explain` against NumPy's softmax and sorting, OpenCV's resizing and scikit-image's regions."""
 
 from dataclasses import FrozenInstanceError, fields
+from functools import partial
 
 import cv2
 import jax
@@ -160,3 +161,30 @@ def test_a_network_without_a_kernel():
     mine = jaxcam.from_functions(lambda variables, images: images, lambda variables, features: features[:, 0, 0])
     with pytest.raises(ValueError, match="this network has no linear layer"):
         jaxcam.explain(mine, IMAGES)
+
+
+@pytest.mark.parametrize("method", [None, jaxcam.grad_cam])
+def test_boxes_alone(params, why, monkeypatch, method):
+    """In parts of 2 classes, of which the last is not full."""
+    monkeypatch.setattr(jaxcam.explanation, "AT_ONCE", 2)
+    whole = why if method is None else jaxcam.explain(params, IMAGES, top=3, method=method)
+    alone = jaxcam.explain(params, IMAGES, top=3, method=method, maps=False)
+    assert alone.maps is None
+    np.testing.assert_array_equal(alone.boxes, whole.boxes)
+    np.testing.assert_array_equal(alone.labels, whole.labels)
+    np.testing.assert_array_equal(
+        jaxcam.explain(params, IMAGES[1], top=3, method=method, maps=False).boxes, alone.boxes[1]
+    )
+
+
+def test_boxes_alone_need_no_room_for_all_maps():
+    card = jaxcam.Card(classes=tuple(f"class {number}" for number in range(200)), image_size=(32, 32))
+    params = jaxcam.init("resnet10", jax.random.key(0), card=card, width=8, stem="small")
+    images = np.zeros((1, 256, 256, 3), np.uint8)
+    compiled = jax.jit(partial(jaxcam.explanation.answers, top=200, maps=False)).lower(params, images).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 0.5 * 200 * 256 * 256 * 4
+
+
+def test_boxes_alone_of_a_threshold_out_of_range(params):
+    with pytest.raises(ValueError, match=r"threshold: got 1\.5"):
+        jaxcam.explain(params, IMAGES, threshold=1.5, maps=False)

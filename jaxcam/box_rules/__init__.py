@@ -70,11 +70,11 @@ def boxes(
                 "its own and 8-connected components, leave them out"
             )
         return release_boxes(maps)
-    threshold = _check_threshold(0.2 if threshold is None else threshold, maps.shape[:-2], zero=rule is wsol_boxes)
+    threshold = check_threshold(0.2 if threshold is None else threshold, maps.shape[:-2], zero=rule is wsol_boxes)
     return rule(maps, threshold=threshold, connectivity=connectivity)
 
 
-def _check_threshold(
+def check_threshold(
     threshold: float | int | np.generic | type_of_array, batch: tuple[Length, ...], *, zero: bool
 ) -> type_of_array:
     """The threshold in float32, so that every kind shares a trace; checked where it can be seen (NumPy, Python)."""

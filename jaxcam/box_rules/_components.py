@@ -17,8 +17,8 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Int
 
 # Runs a row for which there is room, tried in this order before the most that a row can have. A map of c cells that
-# was upsampled linearly has at most c / 2, rounded up, and few have more than c / 3.
-CAPACITIES = (5, 12)
+# was upsampled linearly has at most c / 2, rounded up: 4 for 7 cells, 8 for 16; and few have more than c / 3.
+CAPACITIES = (4, 8, 12)
 
 IN_BOUNDS = "promise_in_bounds"  # every index here is the number of a run
 
@@ -122,7 +122,9 @@ def _runs(edges, width, capacity):
         first = jnp.min(positions, axis=1, keepdims=True)
         return jnp.where(positions == first, edges & (edges - 1), edges), first[:, 0]
 
-    positions = jnp.moveaxis(lax.scan(next_edge, edges, length=2 * capacity)[1], 0, -1)
+    few = capacity <= max(CAPACITIES)  # then one step after another is compiled at once, and the words stay in cache
+    positions = lax.scan(next_edge, edges, length=2 * capacity, unroll=2 * capacity if few else 1)[1]
+    positions = jnp.moveaxis(positions, 0, -1)
     return lax.optimization_barrier((positions[..., ::2], positions[..., 1::2]))
 
 

@@ -8,6 +8,23 @@ from pathlib import Path
 LONGEST = 2000  # characters of an error message
 
 
+def keep_programs() -> None:
+    """Have JAX keep compiled programs in the user's cache folder, so that a command's second run compiles nothing.
+
+    Settings of JAX's own win: JAX_COMPILATION_CACHE_DIR names another folder, JAX_ENABLE_COMPILATION_CACHE=false keeps
+    nothing, and where JAX is imported already, it stays as it is.
+    """
+    if "jax" in sys.modules or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # nobody's home
+        return
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(home / "jaxcam" / "programs")
+    # Most programs are small, and there are dozens of them.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
 def answer(command: Callable[[], int]) -> int:
     """Run a command; a user's mistake becomes one line on stderr.
 
