@@ -1,0 +1,176 @@
+"""The benchmarks by name: what each measures, and with which options."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks import works
+from benchmarks.measuring import Row, Work, measure, medians, table
+from benchmarks.subjects import Subject
+
+NETWORKS = ("resnet50", "googlenet_torchvision", "vgg16_gap", "mobilenet_v2")
+OUT = Path("out/benchmark")
+
+
+def maps(
+    networks: tuple[str, ...] = NETWORKS,
+    batch_size: int = 32,
+    size: int = 224,
+    threads: int = 2,
+    rounds: int = 7,
+    memory: bool = True,
+    growth: bool = True,
+    out: Path = OUT,
+) -> int:
+    """CAM, Grad-CAM and Score-CAM beside torch-cam and pytorch-grad-cam, and maps beside a bare forward pass.
+
+    Args:
+        networks: for class activation maps; Grad-CAM is made of the first one.
+        batch_size: images.
+        size: their side, in pixels.
+        threads: of torch; XLA takes all cores.
+        rounds: that each takes part in; medians are compared.
+        memory: measure peaks too, each in a process of its own.
+        growth: measure how cost grows with labels, size and batch too.
+        out: folder for maps.json, maps.png and the weights that all share.
+    """
+    from benchmarks import growth as growing
+    from benchmarks import reporting, with_jaxcam
+
+    all_of, (first, *_) = subjects((*networks, "resnet18", "squeezenet1_1"), out, batch_size, size, threads), networks
+    found = [work for network in networks for work in works.of_maps(all_of[network])]
+    found += [*works.of_overhead(all_of[first]), *works.of_overhead(all_of["squeezenet1_1"])]
+    found += [*works.of_gradients(all_of[first]), *works.of_masks(all_of["resnet18"])]
+    rows = measured(found, rounds, memory)
+    stages = {
+        f"top-5 maps, {name}": medians(with_jaxcam.map_stages(all_of[name]), rounds=rounds, title=f"stages of {name}")
+        for name in networks
+    }
+    lines = growing.of_maps(all_of[first], rounds=rounds) if growth else []
+    options = {"batch_size": batch_size, "size": size, "threads": threads, "rounds": rounds}
+    reporting.save(out, "maps", rows, lines=lines, stages=stages, options=options)
+    return 0
+
+
+def boxes(count: int = 160, threads: int = 2, rounds: int = 21, memory: bool = True, out: Path = OUT) -> int:
+    """Boxes of 224 x 224 maps beside OpenCV and scikit-image: at one threshold, and MaxBoxAcc over a thousand.
+
+    Args:
+        count: maps.
+        threads: of all.
+        rounds: that each takes part in; medians are compared.
+        memory: measure peaks too.
+        out: folder for boxes.json and boxes.png.
+    """
+    from benchmarks import reporting
+
+    rows = measured(works.of_boxes(count, threads=threads), rounds, memory)
+    reporting.save(out, "boxes", rows, options={"count": count, "threads": threads, "rounds": rounds})
+    return 0
+
+
+def evaluate(
+    network: str = "resnet18",
+    count: int = 128,
+    batch_size: int = 32,
+    size: int = 224,
+    threads: int = 2,
+    rounds: int = 7,
+    memory: bool = True,
+    growth: bool = True,
+    out: Path = OUT,
+) -> int:
+    """From JPEG files of 500 x 375 pixels to figures, beside torch, torch-cam and OpenCV with two workers.
+
+    Args:
+        network: one of those for maps, or resnet18.
+        count: files.
+        batch_size: images.
+        size: that they are squashed to.
+        threads: of torch.
+        rounds: that each takes part in; medians are compared.
+        memory: measure peaks too; of a process and the largest that it starts.
+        growth: measure on 1, 2 and 4 fake devices too.
+        out: folder for evaluate.json, evaluate.png, the files and the weights.
+    """
+    from benchmarks import growth as growing
+    from benchmarks import reporting, with_jaxcam
+
+    subject, photos = subjects((network,), out, batch_size, size, threads)[network], str(out / "photos")
+    how = {"photos": photos, "count": count}
+    rows = measured(works.of_evaluation(subject, photos=photos, count=count), rounds, memory)
+    stages = medians(with_jaxcam.evaluation_stages(subject, photos=photos, count=count), rounds=rounds, title="stages")
+    lines = [growing.of_evaluation(subject, photos=photos, count=count, rounds=rounds)] if growth else []
+    options = {**how, "batch_size": batch_size, "threads": threads, "rounds": rounds}
+    reporting.save(out, "evaluate", rows, lines=lines, stages={"evaluate": stages}, options=options)
+    return 0
+
+
+def train(
+    network: str = "resnet18",
+    batch_size: int = 32,
+    size: int = 224,
+    threads: int = 2,
+    rounds: int = 7,
+    memory: bool = True,
+    out: Path = OUT,
+) -> int:
+    """A float32 training step beside torch's eager one, channels last.
+
+    Args:
+        network: one of those for maps, or resnet18.
+        batch_size: images.
+        size: their side, in pixels.
+        threads: of torch.
+        rounds: that each takes part in; medians are compared.
+        memory: measure peaks too.
+        out: folder for train.json, train.png and the weights.
+    """
+    from benchmarks import reporting
+
+    subject = subjects((network,), out, batch_size, size, threads)[network]
+    rows = measured(works.of_training(subject), rounds, memory)
+    reporting.save(out, "train", rows, options={"batch_size": batch_size, "threads": threads, "rounds": rounds})
+    return 0
+
+
+def start(network: str = "resnet18", rounds: int = 7, memory: bool = True, out: Path = OUT) -> int:
+    """A command that explains a photo, run again, beside a script that does so with torch-cam; and what imports take.
+
+    Args:
+        network: one of those for maps, or resnet18.
+        rounds: that each takes part in; medians are compared.
+        memory: measure peaks too.
+        out: folder for start.json, start.png, the checkpoint and the pictures.
+    """
+    from benchmarks import commands, reporting
+
+    subject = subjects((network,), out)[network]
+    rows = measured(works.of_start(subject, folder=str(out.resolve())), rounds, memory)
+    seconds = medians(commands.starts(), rounds=rounds, title="imports")
+    print("\n".join(f"{name}: {value:.2f} s" for name, value in seconds.items()))
+    reporting.save(out, "start", rows, stages={"start": seconds}, options={"rounds": rounds})
+    return 0
+
+
+def subjects(
+    networks: Sequence[str], out: Path, batch_size: int = 32, size: int = 224, threads: int = 2
+) -> dict[str, Subject]:
+    """Subjects by network, with weights that torch made, where it is installed."""
+    folder = str((out / "weights").resolve())
+    found = {name: Subject(name, folder, batch_size, size, threads) for name in networks}
+    if all(find_spec(module) for module in works.NEEDS["torch"]):
+        from benchmarks import with_torch
+
+        for subject in found.values():
+            with_torch.make_weights(subject)
+    return found
+
+
+def measured(found: Sequence[Work], rounds: int, memory: bool) -> list[Row]:
+    """The rows of all works, each printed as soon as it is there."""
+    rows: list[Row] = []
+    for work in found:
+        rows += measure(work, rounds=rounds, memory=memory)
+        print(table(rows[-len(work.peers) :], heading=work is found[0]), flush=True)
+    return rows

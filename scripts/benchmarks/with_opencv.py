@@ -1,0 +1,72 @@
+"""Boxes by OpenCV and by scikit-image, a map at a time, as their users find them."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+from benchmarks.made_maps import OVERLAP, THRESHOLD, THRESHOLDS, made_maps, made_targets
+
+
+def opencv_boxes(count: int, *, cells: int, threads: int) -> Callable[[], np.ndarray]:
+    """Boxes of the largest components of maps, over `threads` threads."""
+    maps = made_maps(count, cells=cells)
+    cv2.setNumThreads(1)
+    pool = ThreadPoolExecutor(threads)
+    return lambda: np.stack(list(pool.map(opencv_box, maps)))
+
+
+def opencv_box(values: np.ndarray) -> np.ndarray:
+    """The box (x0, y0, x1, y1) of the largest component of what reaches the threshold."""
+    mask = (values >= np.float32(THRESHOLD) * values.max()).astype(np.uint8)
+    statistics = cv2.connectedComponentsWithStats(mask, connectivity=8)[2]
+    x, y, width, height, _ = statistics[1 + statistics[1:, cv2.CC_STAT_AREA].argmax()]
+    return np.array([x, y, x + width, y + height])
+
+
+def scikit_image_boxes(count: int, *, cells: int, threads: int) -> Callable[[], np.ndarray]:
+    """The same by labels and the properties of their regions."""
+    maps = made_maps(count, cells=cells)
+    pool = ThreadPoolExecutor(threads)
+    return lambda: np.stack(list(pool.map(scikit_image_box, maps)))
+
+
+def scikit_image_box(values: np.ndarray) -> np.ndarray:
+    from skimage.measure import label, regionprops
+
+    regions = regionprops(label(values >= np.float32(THRESHOLD) * values.max(), connectivity=2))
+    y0, x0, y1, x1 = max(regions, key=lambda region: region.area).bbox
+    return np.array([x0, y0, x1, y1])
+
+
+def opencv_sweep(count: int, *, cells: int, threads: int) -> Callable[[], np.ndarray]:
+    """MaxBoxAcc of maps as the WSOL benchmark takes it: the largest contour's box at each of a thousand thresholds."""
+    maps, targets = made_maps(count, cells=cells), made_targets(count)
+    cv2.setNumThreads(1)
+    pool = ThreadPoolExecutor(threads)
+    return lambda: np.mean(list(pool.map(right_at_each, maps, targets)), axis=0).max(keepdims=True)
+
+
+def right_at_each(values: np.ndarray, targets: np.ndarray) -> list[bool]:
+    """Whether the box at each threshold fits a true box."""
+    values = values.astype(np.float64)
+    grey = ((values - values.min()) / (values.max() - values.min()) * 255).astype(np.uint8)
+    return [best_overlap(contour_box(grey, threshold), targets) >= OVERLAP for threshold in THRESHOLDS]
+
+
+def contour_box(grey: np.ndarray, threshold: float) -> np.ndarray:
+    """The benchmark's box of the largest contour, half-open."""
+    mask = cv2.threshold(grey, int(threshold * grey.max()), 255, cv2.THRESH_BINARY)[1]
+    contours = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    if not contours:
+        return np.array([0, 0, 1, 1])
+    x, y, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
+    return np.array([x, y, min(x + width, grey.shape[1] - 1) + 1, min(y + height, grey.shape[0] - 1) + 1])
+
+
+def best_overlap(box: np.ndarray, targets: np.ndarray) -> float:
+    """The largest IoU of a half-open box with one of the true boxes (m, 4)."""
+    low, high = np.maximum(box[:2], targets[:, :2]), np.minimum(box[2:], targets[:, 2:])
+    overlap = np.clip(high - low, 0, None).prod(axis=1)
+    areas = (box[2:] - box[:2]).prod() + (targets[:, 2:] - targets[:, :2]).prod(axis=1)
+    return float((overlap / (areas - overlap)).max())

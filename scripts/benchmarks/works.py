@@ -1,0 +1,136 @@
+"""What is compared, a line of the table each: which function of which library does it, and the goal."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.agreement import alike, close, equal, incomparable, percentages
+from benchmarks.measuring import Contender, Work
+from benchmarks.subjects import Subject
+
+NEEDS = {
+    "OpenCV": ("cv2",),
+    "scikit-image": ("skimage",),
+    "torch": ("torch", "torchvision"),
+    "torch + OpenCV": ("torch", "torchvision", "torchcam", "cv2"),
+    "torch-cam": ("torch", "torchvision", "torchcam"),
+    "pytorch-grad-cam": ("torch", "torchvision", "pytorch_grad_cam"),
+}
+
+
+def _ours(function: str, **options: Any) -> Contender:
+    return Contender("jaxcam", f"benchmarks.with_jaxcam:{function}", options)
+
+
+def _peer(
+    name: str, where: str, goal: float | None, agree: Callable[[Any, Any], str] = close, **options: Any
+) -> Contender:
+    return Contender(name, f"benchmarks.{where}", options, NEEDS[name], goal, agree)
+
+
+def of_maps(subject: Subject) -> list[Work]:
+    """Class activation maps of a network."""
+    torch_cam, grad_cam = "with_torch:torch_cam", "with_torch:grad_cam"
+    return [
+        Work(
+            f"top-1 maps, {subject.network}",
+            subject.batch_size,
+            "images",
+            _ours("class_maps", subject=subject),
+            (_peer("torch-cam", torch_cam, 1.0, subject=subject),),
+        ),
+        Work(
+            f"top-5 maps, {subject.network}",
+            subject.batch_size,
+            "images",
+            _ours("explained", subject=subject, top=5),
+            (
+                _peer("torch-cam", torch_cam, 1.0, subject=subject, top=5),
+                _peer("pytorch-grad-cam", grad_cam, 10.0, alike, subject=subject, top=5),
+            ),
+        ),
+    ]
+
+
+def of_overhead(subject: Subject) -> list[Work]:
+    """Top-5 maps and boxes beside the forward pass that they are made from: at most 5% more."""
+    alone = Contender("own forward pass", "benchmarks.with_jaxcam:forward_pass", {"subject": subject})
+    alone = replace(alone, goal=1 / 1.05, agree=incomparable)
+    title = f"top-5 maps and boxes, {subject.network}"
+    return [Work(title, subject.batch_size, "images", _ours("explained", subject=subject, top=5), (alone,))]
+
+
+def of_gradients(subject: Subject) -> list[Work]:
+    """Grad-CAM of a network."""
+    return [
+        Work(
+            f"Grad-CAM top-{top}, {subject.network}",
+            subject.batch_size,
+            "images",
+            _ours("gradient_maps", subject=subject, top=top),
+            (_peer("pytorch-grad-cam", "with_torch:grad_cam", goal, subject=subject, top=top),),
+        )
+        for top, goal in ((1, 1.0), (5, 2.5))
+    ]
+
+
+def of_masks(subject: Subject) -> list[Work]:
+    """Score-CAM of one image, which is a forward pass for each of the network's last channels."""
+    one = replace(subject, batch_size=1)
+    return [
+        Work(
+            f"Score-CAM, {subject.network}",
+            1,
+            "images",
+            _ours("masked_maps", subject=one),
+            (
+                _peer("torch-cam", "with_torch:torch_cam", 1.0, alike, subject=one, method="ScoreCAM"),
+                _peer("pytorch-grad-cam", "with_torch:grad_cam", 1.0, alike, subject=one, method="ScoreCAM"),
+            ),
+        )
+    ]
+
+
+def of_boxes(count: int, *, threads: int) -> list[Work]:
+    """Boxes of maps, from few cells and from many."""
+    found = []
+    for cells in (7, 14):
+        how: dict[str, Any] = {"count": count, "cells": cells}
+        peers = (
+            _peer("scikit-image", "with_opencv:scikit_image_boxes", 4.0, equal, **how, threads=threads),
+            _peer("OpenCV", "with_opencv:opencv_boxes", 3.0, equal, **how, threads=threads),
+        )
+        sweep = _peer("OpenCV", "with_opencv:opencv_sweep", 5.0, equal, **how, threads=threads)
+        found += [
+            Work(f"boxes, {cells}x{cells} cells", count, "maps", _ours("largest_boxes", **how), peers),
+            Work(
+                f"MaxBoxAcc, 1000 thresholds, {cells}x{cells} cells",
+                count,
+                "maps",
+                _ours("swept_accuracy", **how, threads=threads),
+                (sweep,),
+            ),
+        ]
+    return found
+
+
+def of_evaluation(subject: Subject, *, photos: str, count: int) -> list[Work]:
+    """From JPEG files to figures."""
+    how: dict[str, Any] = {"subject": subject, "photos": photos, "count": count}
+    peer = _peer("torch + OpenCV", "with_torch_and_opencv:evaluation", 1.2, percentages, **how)
+    return [Work(f"evaluate, {subject.network}", count, "images", _ours("evaluation", **how), (peer,))]
+
+
+def of_training(subject: Subject) -> list[Work]:
+    """A step of training."""
+    peer = _peer("torch", "with_torch:training", 0.8, subject=subject)
+    title = f"training step, {subject.network}"
+    return [Work(title, subject.batch_size, "images", _ours("training", subject=subject), (peer,))]
+
+
+def of_start(subject: Subject, *, folder: str) -> list[Work]:
+    """A command that explains one photo, its second run: from a shell's prompt to pictures."""
+    how: dict[str, Any] = {"subject": subject, "folder": folder}
+    peer = _peer("torch-cam", "commands:torch_cam_script", 1.0, **how)
+    ours = Contender("jaxcam", "benchmarks.commands:jaxcam_explain", how)
+    return [Work(f"explain a photo, {subject.network}", 1, "photos", ours, (peer,))]
