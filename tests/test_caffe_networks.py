@@ -51,6 +51,7 @@ CASES = {
     "nin": ({}, (75, 67), plain.nin, plain.pooled),
 }
 CORE = {"alexnet_gap", "vgg16_gap", "googlenet_gap"}
+SLOW = {"googlenet", "googlenet_gmp"}  # which have the layers of googlenet_gap, and the heads of others
 
 
 def case_of(case, **options):
@@ -74,7 +75,11 @@ def assert_close(got, expected):
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.core if case in CORE else ()) for case in CASES])
+def marks_of(case):
+    return [pytest.mark.core] * (case in CORE) + [pytest.mark.slow] * (case in SLOW)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=marks_of(case)) for case in CASES])
 def test_equals_numpy_after_every_stage(case):
     network, variables, images = case_of(case)
     expected = expected_blobs(case, variables, images)
@@ -167,7 +172,7 @@ def test_order_of_pooling_and_normalization_matters():
     "case, kept, dropped",
     [
         ("alexnet-bvlc", "pool5", "fc6"),
-        ("vgg16", "pool5", "fc6"),
+        pytest.param("vgg16", "pool5", "fc6", marks=pytest.mark.slow),
         ("vgg16_gap", "cam_conv", None),
         pytest.param("googlenet", "inception_5b", None, marks=pytest.mark.slow),
         ("nin", "cccp6", "pool3"),
@@ -210,7 +215,7 @@ def test_rate_of_dropout(name, rate):
     "name, options, bias",
     [
         ("alexnet_gap", NARROW, 0),
-        ("vgg16_gap", {"channels": 16}, 0),
+        pytest.param("vgg16_gap", {"channels": 16}, 0, marks=pytest.mark.slow),
         ("googlenet_gap", {"last": "inception_3a"}, 1),
     ],
 )
