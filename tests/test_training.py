@@ -135,7 +135,8 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(few, whole, tmp_path, monkeyp
     assert all(np.array_equal(a, b) for a, b in zip(leaves(whole[1]), leaves(resumed), strict=True))
 
 
-@pytest.mark.parametrize("gap", [pytest.param("before", marks=pytest.mark.slow), "after"])
+@pytest.mark.slow
+@pytest.mark.parametrize("gap", ["before", "after"])
 def test_a_run_killed_while_keeping_a_state_loses_nothing(few, whole, tmp_path, monkeypatch, gap):
     real = run_folder.save
 
