@@ -131,10 +131,7 @@ def test_hard_masks(connectivity, labels_of):
     np.testing.assert_array_equal(boxes(masks, connectivity=connectivity), expected)
 
 
-@pytest.mark.parametrize(
-    "runs, width",
-    [*(pytest.param(*case, marks=pytest.mark.slow) for case in ((3, 6), (5, 15), (12, 40))), (6, 16), (13, 41)],
-)
+@pytest.mark.parametrize("runs, width", [(3, 6), (5, 15), (6, 16), (12, 40), (13, 41)])
 def test_branch_has_room_for_all_runs(runs, width, branches_run):
     full = (width + 1) // 2
     masks = np.array([with_runs(1, width), with_runs(runs, width)])
