@@ -8,7 +8,7 @@ from jaxcam.batches import Batch
 from jaxcam.card import Card, Preprocessing
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
-from jaxcam.params import Params
+from jaxcam.params import init
 
 SIDE, CLASSES = 8, ("ant", "bee", "cat")
 CARD = Card(
@@ -31,8 +31,7 @@ class OneConvolution(Backbone):
 
 def small_params(*, normalized=False):
     network = Classifier(backbone=OneConvolution(normalized), head=LinearHead(len(CLASSES)))
-    variables = network.init(jax.random.key(0), np.zeros((1, SIDE, SIDE, 3), np.float32))
-    return Params(variables, network, CARD)
+    return init(network, jax.random.key(0), card=CARD)
 
 
 def small_batch(count=8, seed=0):

@@ -104,13 +104,11 @@ IMPORTED = {
     "vgg16_gap": ("vgg16CAM", {"version": 1, "legacy": True}, (43, 37), plain.vgg, plain.pooled_linear),
     "nin": ("nin_imagenet", {"version": 1, "legacy": True}, (107, 83), plain.nin, plain.pooled),
 }
-CORE = {"alexnet_plus_gap"}
+MARKS = {"alexnet_plus_gap": [pytest.mark.core], "googlenet": [pytest.mark.slow], "vgg16_gap": [pytest.mark.slow]}
 NARROW = {"alexnet": {"width": 6}}
 
 
-@pytest.mark.parametrize(
-    "network", [pytest.param(name, marks=pytest.mark.core if name in CORE else ()) for name in IMPORTED]
-)
+@pytest.mark.parametrize("network", [pytest.param(name, marks=MARKS.get(name, ())) for name in IMPORTED])
 def test_imported_network_equals_numpy(network, tmp_path):
     name, version, size, backbone, head = IMPORTED[network]
     shapes, _, options, _ = FILES[name]

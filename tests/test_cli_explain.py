@@ -80,6 +80,7 @@ def test_the_bundled_photo(explain, params):
         assert picture.width > 1000
 
 
+@pytest.mark.slow
 def test_a_large_photo_turned_by_exif(explain, params):
     exif = Image.Exif()
     exif[0x0112] = 6

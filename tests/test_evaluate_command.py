@@ -53,6 +53,7 @@ def run(home, *arguments, checkpoint="net"):
     return main(["evaluate", *map(str, arguments), "--checkpoint", str(home / checkpoint), "--batch-size", "4"])
 
 
+@pytest.mark.slow
 def test_tiny_imagenet(home, tmp_path, capsys):
     assert run(home, "tiny_imagenet", "--data-dir", home / "tiny", "--out", tmp_path / "report") == 0
     expected = evaluate(

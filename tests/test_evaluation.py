@@ -92,7 +92,9 @@ def by_loop(params, dataset, threshold):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("batch_size", [4, 13])  # on four devices: 4 and 16 rows a step
+@pytest.mark.parametrize(
+    "batch_size", [4, pytest.param(13, marks=pytest.mark.slow)]
+)  # on four devices: 4 and 16 rows a step
 def test_evaluate_equals_a_loop_over_the_images(params, dataset, batch_size):
     report = evaluate(params, dataset, batch_size=batch_size, progress=False)
     expected = by_loop(params, dataset, THRESHOLD)
@@ -255,6 +257,7 @@ def test_an_unreadable_image_is_named(params, dataset, tmp_path):
         evaluate(params, broken, batch_size=4, progress=False)
 
 
+@pytest.mark.slow
 def test_samples_are_what_the_network_sees(params, dataset):
     seen = samples(params, dataset, count=6)
     NETWORKS[id(params)] = params

@@ -59,7 +59,7 @@ def same(report, expected):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("written, lost, done", [(0, 0, 0), (1, 0, 4), (2, 50, 7)])
+@pytest.mark.parametrize("written, lost, done", [pytest.param(0, 0, 0, marks=pytest.mark.slow), (1, 0, 4), (2, 50, 7)])
 def test_the_report_is_that_of_an_uninterrupted_run(dataset, expected, tmp_path, monkeypatch, written, lost, done):
     params, journal = colour_params(), tmp_path / "journal"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -105,7 +105,9 @@ def test_labels_of_ones_own(params, kind):
     np.testing.assert_allclose(column.maps[:, 0], given.maps[:, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("labels", [2, [2], np.array(2), (2, 0, 1)])
+@pytest.mark.parametrize(
+    "labels", [2, *(pytest.param(labels, marks=pytest.mark.slow) for labels in ([2], np.array(2))), (2, 0, 1)]
+)
 def test_labels_for_one_image(params, labels):
     one = jaxcam.explain(params, IMAGES[0], labels)
     assert one.names == tuple(CLASSES[index] for index in np.atleast_1d(labels))

@@ -27,7 +27,7 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=["resnet10", pytest.param("squeezenet1_1", marks=pytest.mark.slow)])
 def saved(request, tmp_path_factory):
     """A checkpoint of a network of each kind."""
     card = Card(CLASSES, image_size=(32, 32), threshold=0.3)

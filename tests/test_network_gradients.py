@@ -6,20 +6,23 @@ import numpy as np
 import pytest
 
 import jaxcam
-from tests.families import SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos, slow_unless
+from tests.families import SMALLEST, SMALLEST_WITHOUT_KERNEL, params_of, photos
 
 # Every kind of block and of step between stages, once or twice; a family not named here is as short as it gets.
 SHORT = {
     "alexnet": {"width": 64},
-    "convnext_tiny_gap": {"blocks": (1, 2, 1, 1)},
+    "convnext_tiny_gap": {"blocks": (1, 2)},
     "densenet121": {"blocks": (2, 1, 1, 1)},
-    "efficientnet_b0": {"depth": 0.3},
-    "googlenet_gap": {"stages": "conv1 pool1 conv2 pool2 inception_3a pool3 inception_4a cam_conv"},
-    "googlenet_torchvision": {"stages": "conv1 pool1 conv2 pool2 inception_3a pool4 inception_5a"},
+    "efficientnet_b0": {"depth": 0.3, "stages": "stem stage1 stage2 stage3 last"},
+    "googlenet_gap": {"stages": "conv1 pool1 conv2 pool2 inception_3a cam_conv"},
+    "googlenet_torchvision": {"stages": "conv1 pool1 conv2 pool2 inception_3a pool4"},
     "inception_v3": {"stages": "conv_1a conv_2a pool_3a conv_3b pool_5a mixed_5b mixed_6a mixed_6b mixed_7a mixed_7b"},
     "mobilenet_v2": {"stages": "stem block1 block2 block3 last"},
-    "mobilenet_v3_small_gap": {"stages": "stem block1 block2 block3 block4 block5 last"},
-    "regnet_y_400mf": {"depth": 5, "slope": 90.0},
+    "mobilenet_v3_small_gap": {"stages": "stem block1 block2 block3 block4 last"},
+    "regnet_y_400mf": {"depth": 5, "slope": 90.0, "stages": "stem stage1 stage2"},
+    "shufflenet_v2_x0_5": {"stages": "stem stage2 conv5"},
+    "squeezenet1_1": {"stages": "conv1 pool1 fire2 pool3 fire4 conv10"},
+    "vgg11_gap": {"stages": "conv1_1 pool1 conv2_1 pool2 conv3_1 conv3_2 cam_conv"},
     "vit_b_32_gap": {"depth": 2},
 }
 # A family whose smallest network comes in two forms is quick with one of them.
@@ -58,10 +61,14 @@ def test_gradients(name, options):
     np.testing.assert_allclose(above - below, 0.02 * jnp.abs(value), rtol=0.1)
 
 
-@pytest.mark.parametrize("name", slow_unless(("nin", "vit_b_32_gap"), SMALLEST))
-def test_cam_lowers_for_accelerators(name):
+@pytest.mark.parametrize(
+    "name, options",
+    [("vit_b_32_gap", SHORT["vit_b_32_gap"]), *(pytest.param(name, {}, marks=pytest.mark.slow) for name in SMALLEST)],
+    ids=lambda value: value if isinstance(value, str) else "short" if value else "whole",
+)
+def test_cam_lowers_for_accelerators(name, options):
     """What fails on a TPU or a GPU for its operations fails here, without one."""
-    params = params_of(name)
+    params = params_of(name, **options)
     images = jax.ShapeDtypeStruct((2, 64, 48, 3), jnp.uint8)
     labels = jax.ShapeDtypeStruct((2, 3), jnp.int32)
     variables = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params.variables)

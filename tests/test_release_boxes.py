@@ -59,7 +59,7 @@ def test_contours_of_nested_rings():
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("contours_of", [plain_contours, opencv_contours])
+@pytest.mark.parametrize("contours_of", [plain_contours, pytest.param(opencv_contours, marks=pytest.mark.slow)])
 def test_maps_against_the_plain_restatement(contours_of):
     rng = np.random.default_rng(1)
     for index in range(30 if contours_of is plain_contours else 150):

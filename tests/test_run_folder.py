@@ -27,6 +27,15 @@ DATASET = Dataset((Example(Path("photo.png"), 0),), CLASSES)
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def frozen():
+    """What was there before is not looked through behind each test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def abandoned():
     yield

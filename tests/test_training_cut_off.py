@@ -92,6 +92,7 @@ def test_a_run_told_to_stop_keeps_its_state_and_goes_on(train, whole, tmp_path, 
         assert found[name] == expected[name]
 
 
+@pytest.mark.slow
 def test_a_run_told_to_stop_at_its_end_lacks_nothing(train, whole, tmp_path):
     assert train(tmp_path / "out", before=partial(terminate, STEPS)) == 143
     assert not (tmp_path / "out/curves.png").exists()
@@ -125,6 +126,7 @@ def test_in_another_thread_no_signal_is_watched_for():
     assert said == [False, True]
 
 
+@pytest.mark.slow
 # Orbax abandons the other arrays where one cannot be read.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_run_with_a_damaged_state_goes_on_from_the_one_before(train, whole, tmp_path, capfd):

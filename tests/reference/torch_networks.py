@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,10 +72,16 @@ def randomize(model):
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
     if any(module.training for module in model.modules()):
         # Patches of 32 pixels and noise give BatchNorm the statistics that these weights lead to.
-        patches = torch.randn(4, 3, 7, 7).repeat_interleave(32, 2).repeat_interleave(32, 3)
+        patches = torch.randn(4, 3, 4, 4).repeat_interleave(32, 2).repeat_interleave(32, 3)
         with torch.no_grad():
-            model(patches + torch.randn(4, 3, 224, 224))
+            model(patches + torch.randn(4, 3, 128, 128))
     return model.eval()
+
+
+@partial(jax.jit, static_argnums=0)
+def run(network, variables, pixels):
+    """Features and scores; compiled once for a network whose weights come from two libraries."""
+    return network.apply(variables, pixels)
 
 
 def check_equal(params, model, module, change, size):
@@ -89,6 +96,6 @@ def check_equal(params, model, module, change, size):
     assert np.abs(expected[0] - expected[1]).max() > 0.01 * np.abs(expected).max()
     features = kept[0] if change is None else change(kept[0])
     features = features.numpy().transpose(0, 2, 3, 1) if features.ndim == 4 else features.numpy()
-    ours = jax.jit(params.network.apply)(params.variables, pixels.transpose(0, 2, 3, 1))
+    ours = run(params.network, params.variables, pixels.transpose(0, 2, 3, 1))
     for got, wanted in zip(ours, (features, expected), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())

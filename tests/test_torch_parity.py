@@ -1,15 +1,22 @@
-"""Networks of torchvision with random weights, saved by torch and imported: the same logits and last features."""
+"""Networks of torchvision and timm with random weights, saved by torch and imported: the same logits and features.
 
+They are in one file, so in one process, because what is compiled for the one library's weights serves the other's.
+"""
+
+from functools import cache
 from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 import jaxcam
 from jaxcam.card import IMAGENET
 from jaxcam.forward import normalize_channels
 from jaxcam.networks import NETWORKS
+from jaxcam.weights import importing
+from jaxcam.weights.timm import MODELS, TIMM
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch, and --no-deps torchvision")
 networks = pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")
@@ -81,19 +88,95 @@ WITH_AUXILIARY = {"aux_logits": True, "init_weights": False}
 OPTIONS = {"googlenet_torchvision": WITH_AUXILIARY, "inception_v3": WITH_AUXILIARY}
 
 
-def cases():
-    return [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.slow) for name in FEATURES]
+# Beginning of timm's name -> the module that gives the last feature map.
+FEATURES_OF_TIMM = {
+    "convnext": "stages",
+    "densenet": "features",
+    "efficientnet": "bn2",
+    "inception": "Mixed_7c",
+    "mobilenetv2": "bn2",
+    "mobilenetv3": "blocks",
+    "regnety": "s4",
+    "resnet": "layer4",
+    "resnext": "layer4",
+    "vgg": "features",
+    "vit": "norm",
+    "wide_resnet": "layer4",
+}
+
+# What a GAP network has fresh.
+HEAD = {"head/classifier/kernel", "head/classifier/bias"}
+CONVOLUTION = {"backbone/cam_conv/kernel", "backbone/cam_conv/bias"}
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.fixture(autouse=True, scope="module")
+def traced_once():
+    """The shapes of a network's variables are the same for each file."""
+    with pytest.MonkeyPatch.context() as patch:
+        of = cache(lambda network, size: network_shapes(network, jaxcam.Card(image_size=size)))
+        network_shapes = importing.network_shapes
+        patch.setattr(importing, "network_shapes", lambda network, card: of(network, card.image_size))
+        yield
+
+
+def cases(names):
+    return [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.slow) for name in names]
+
+
+def odd_size(name, *, wider=38):
+    """Another size than a network's own, where it takes any."""
+    size = NETWORKS[name].image_size
+    return (size, size) if name.startswith("vit") else (size - 61, size + wider)
+
+
+@pytest.mark.parametrize("name", cases(FEATURES))
 def test_equals_torchvision(name, tmp_path):
     model = networks.random_model(BUILDERS.get(name, name), **OPTIONS.get(name, {}))
     networks.save_file(model.state_dict(), tmp_path / "weights.safetensors")
     params, report = jaxcam.import_weights(tmp_path / "weights.safetensors", name)
     assert report["fresh"] == []
-    size = params.card.image_size
-    for height, width in (size,) if name.startswith("vit") else (size, (size[0] - 61, size[1] + 38)):
-        networks.check_equal(params, model, *FEATURES[name], (height, width))
+    for size in dict.fromkeys((params.card.image_size, odd_size(name))):
+        networks.check_equal(params, model, *FEATURES[name], size)
+
+
+def save(architecture, folder):
+    """A random model of timm's, and the file of its weights, as timm writes it and its config for the Hub."""
+    timm = pytest.importorskip("timm", reason="timm is not installed: pip install --no-deps timm huggingface_hub")
+    hub = pytest.importorskip("timm.models._hub", reason="timm is too old")
+    torch.manual_seed(0)
+    model = networks.randomize(timm.create_model(architecture, pretrained=False))
+    hub.save_for_hf(model, folder, safe_serialization=True)
+    return model, folder / "model.safetensors"
+
+
+@pytest.mark.parametrize("name", cases(name for name in TIMM if not name.endswith("_gap")))
+def test_equals_timm(name, tmp_path):
+    _, architecture = MODELS[name]
+    model, file = save(architecture, tmp_path)
+    params, report = jaxcam.import_weights(file, name)
+    assert (report["origin"], report["fresh"]) == ("timm", [])
+    said, card = model.pretrained_cfg, params.card
+    assert (card.preprocessing.mean, card.preprocessing.std) == (said["mean"], said["std"])
+    assert card.preprocessing.interpolation == {"bicubic": "catmull_rom"}.get(*[said["interpolation"]] * 2)
+    assert card.image_size == said["input_size"][1:]
+    (module,) = [module for beginning, module in FEATURES_OF_TIMM.items() if architecture.startswith(beginning)]
+    # The comparison with torchvision is at the networks' own sizes. For larger images timm's VGG makes a map of scores.
+    networks.check_equal(params, model, module, None, odd_size(name, wider=-38 if name.startswith("vgg") else 38))
+    if f"{name}_gap" in TIMM:
+        check_gap(f"{name}_gap", file, params)
+
+
+def check_gap(name, file, plain):
+    """The GAP network's fresh part is named, and what the plain one has too is the same."""
+    params, report = jaxcam.import_weights(file, name, origin="timm", num_classes=3)
+    assert set(report["fresh"]) == (HEAD | CONVOLUTION if name.startswith("vgg") else HEAD)
+    shared = 0
+    theirs = flatten_dict(plain.variables, sep="/")
+    for path, leaf in flatten_dict(params.variables, sep="/").items():
+        if path in theirs and "head" not in path and "positions" not in path:
+            np.testing.assert_array_equal(leaf, theirs[path])
+            shared += 1
+    assert shared >= len(theirs) - 8
 
 
 @pytest.mark.parametrize("name, model", [("inception_v3", "Inception3"), ("googlenet_torchvision", "GoogLeNet")])
