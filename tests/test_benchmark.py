@@ -1,21 +1,95 @@
-"""The script that times jaxcam beside torch runs, and tells both speeds and their ratio."""
+"""Benchmarks: jaxcam's results equal its peers', and every one leaves its table, JSON and picture."""
 
-import re
-import runpy
-from pathlib import Path
+import json
 
 import pytest
+from benchmarks import agreement, runs
+from benchmarks.measuring import Contender, Row, Work, measure, table
 
-pytest.importorskip("torch", reason="torch is not installed: pip install torch, and --no-deps torchvision")
-pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")
-
-pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("mixed_dtypes")]
-SCRIPT = Path(__file__).parents[1] / "scripts/benchmark.py"
+with_torch = pytest.mark.usefixtures("torch_present")
+SMALL = {"batch_size": 2, "size": 64, "rounds": 1, "memory": False, "threads": 1}
 
 
-def test_training_steps_are_timed(capsys):
-    train = runpy.run_path(str(SCRIPT))["train"]
-    train(batch_size=2, size=32, rounds=2, threads=1)
-    told = re.search(r"jaxcam ([\d.]+) .*, torch ([\d.]+) .*, jaxcam / torch ([\d.]+)", capsys.readouterr().out)
-    ours, theirs, ratio = map(float, told.groups())
-    assert ratio == pytest.approx(ours / theirs, rel=0.1)
+@pytest.fixture
+def torch_present():
+    pytest.importorskip("torch", reason="torch is not installed: pip install torch, and --no-deps torchvision")
+    pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed")
+    pytest.importorskip("torchcam", reason="torchcam is not installed")
+
+
+def rows_of(folder, name):
+    """What a benchmark wrote, of which nothing is missing and every result agreed."""
+    assert (folder / f"{name}.png").stat().st_size > 5000
+    found = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    assert found["hardware"]["cores"]
+    for row in found["rows"]:
+        assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
+        assert row["note"]
+    return found
+
+
+def test_boxes_and_max_box_acc(tmp_path, capsys):
+    assert runs.boxes(count=6, threads=1, rounds=1, memory=True, out=tmp_path) == 0
+    found = rows_of(tmp_path, "boxes")
+    assert [row["peer"] for row in found["rows"]] == ["scikit-image", "OpenCV", "OpenCV"] * 2
+    assert {row["note"] for row in found["rows"]} == {"equal"}
+    assert all(row["memory"] > 0 for row in found["rows"])
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 6
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@with_torch
+def test_maps(tmp_path):
+    runs.maps(networks=("mobilenet_v2",), growth=False, out=tmp_path, **SMALL)
+    found = rows_of(tmp_path, "maps")
+    assert {row["peer"] for row in found["rows"]} == {"torch-cam", "pytorch-grad-cam", "own forward pass"}
+    assert set(found["stages"]["top-5 maps, mobilenet_v2"]) >= {"preprocess", "network", "boxes"}
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@with_torch
+def test_evaluation(tmp_path):
+    runs.evaluate(count=6, growth=True, out=tmp_path, **{**SMALL, "size": 224})
+    found = rows_of(tmp_path, "evaluate")
+    assert found["growth"][0]["steps"] == [1, 2, 4]
+
+
+@pytest.mark.torch
+@with_torch
+@pytest.mark.usefixtures("mixed_dtypes")
+def test_training(tmp_path):
+    runs.train(out=tmp_path, **SMALL)
+    assert rows_of(tmp_path, "train")["rows"][0]["peer"] == "torch"
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@with_torch
+def test_start(tmp_path):
+    runs.start(rounds=1, memory=False, out=tmp_path)
+    assert rows_of(tmp_path, "start")["stages"]["start"]["import jaxcam"] < 60
+
+
+def test_results_that_differ_are_no_comparison():
+    for agree in (agreement.equal, agreement.close, agreement.percentages):
+        assert agree([1.0, 2.0], [1.0, 2.0])
+        with pytest.raises(ValueError, match=r"differ|apart"):
+            agree([1.0, 2.0], [1.0, 4.0])
+    rising, falling = [[[0.0, 1.0], [2.0, 3.0]]], [[[3.0, 2.0], [1.0, 0.0]]]
+    assert agreement.alike(rising, rising) == "correlation 1.000"
+    with pytest.raises(ValueError, match="correlate"):
+        agreement.alike(rising, falling)
+
+
+def test_a_peer_that_is_missing_is_said():
+    ours = Contender("jaxcam", f"{__name__}:nothing", {})
+    absent = Contender("nobody", "nobody:run", {}, needs=("nobody_at_all",), goal=2.0)
+    rows = measure(Work("rest", 1, "images", ours, (absent,)), rounds=1, memory=False)
+    assert rows == [Row("rest", "images", "nobody", 2.0, note="needs nobody_at_all: pip install '.[peers]'")]
+    assert rows[0].note in table(rows)
+
+
+def nothing():
+    return lambda: None

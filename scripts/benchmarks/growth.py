@@ -49,7 +49,7 @@ def of_maps(subject: Subject, *, rounds: int) -> list[Line]:
     kept, alone = (
         [(with_jaxcam.explained(few, top=top, maps=maps), few.batch_size) for top in LABELS] for maps in (True, False)
     )
-    sizes = [(with_jaxcam.class_maps(replace(few, size=size), native=True), few.batch_size) for size in SIZES]
+    sizes = [(with_jaxcam.class_maps(replace(few, size=size)), few.batch_size) for size in SIZES]
     batches = [(with_jaxcam.class_maps(replace(subject, batch_size=count)), count) for count in BATCHES]
     return [
         line("maps and boxes", "classes an image", LABELS, kept),

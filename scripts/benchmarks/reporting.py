@@ -16,8 +16,16 @@ from matplotlib.figure import Figure
 
 from jaxcam.whole_files import whole_file
 
-LIBRARIES = ("jaxcam", "jax", "numpy", "torch", "torchvision", "torchcam", "grad-cam", "opencv-python-headless")
-LIBRARIES = (*LIBRARIES, "scikit-image")
+LIBRARIES = (
+    "jaxcam",
+    "jax",
+    "torch",
+    "torchvision",
+    "torchcam",
+    "grad-cam",
+    "opencv-python-headless",
+    "scikit-image",
+)
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 
 
@@ -83,14 +91,13 @@ def _version(library: str) -> str | None:
 def draw(rows: Sequence[Row], lines: Sequence[Line]) -> Figure:
     """Ratios as bars, with their goals; below, a small plot for each thing that grows."""
     measured = [row for row in rows if row.ratio is not None]
-    axes_names = list(dict.fromkeys(line.axis for line in lines))
+    grown = list(dict.fromkeys(line.axis for line in lines))
     bars = 0.8 + 0.3 * len(measured)
-    figure = Figure(figsize=(11, bars + (3.2 if lines else 0)), facecolor="white", layout="constrained")
-    parts = figure.subfigures(2, 1, height_ratios=(bars, 3.2)) if lines else (figure,)
-    _draw_ratios(parts[0].subplots(), measured)
-    if lines:
-        for axes, name in zip(parts[1].subplots(1, len(axes_names), squeeze=False)[0], axes_names, strict=True):
-            _draw_growth(axes, name, [line for line in lines if line.axis == name])
+    figure = Figure(figsize=(11, bars + (3.2 if grown else 0)), facecolor="white", layout="constrained")
+    grid = figure.add_gridspec(2 if grown else 1, max(1, len(grown)), height_ratios=(bars, 3.2) if grown else (1,))
+    _draw_ratios(figure.add_subplot(grid[0, :]), measured)
+    for place, name in enumerate(grown):
+        _draw_growth(figure.add_subplot(grid[1, place]), name, [line for line in lines if line.axis == name])
     return figure
 
 

@@ -64,7 +64,8 @@ def photos_in(folder: str, count: int) -> list[Photo]:
     height, width = 375, 500
     rng, found = np.random.default_rng(2), []
     for index in range(count):
-        (x0, x1), (y0, y1) = (np.sort(rng.choice(side, 2, replace=False)).tolist() for side in (width, height))
+        sides = (np.sort(rng.choice(side, 2, replace=False)).astype(float).tolist() for side in (width, height))
+        (x0, x1), (y0, y1) = sides
         found.append(Photo(Path(folder, f"{index}.jpg"), int(rng.integers(1000)), (x0, y0, x1 + 1, y1 + 1)))
     if not found[-1].path.exists():
         Path(folder).mkdir(parents=True, exist_ok=True)

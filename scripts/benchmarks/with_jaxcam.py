@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,12 @@ from jaxcam.training.recipes import Recipe
 
 
 def params_of(subject: Subject) -> jaxcam.Params:
-    """The network with the subject's weights."""
+    """The network with the subject's weights, fed with images of the subject's size."""
+    params = _params_of(subject)
+    return params.replace(card=replace(params.card, image_size=(subject.size, subject.size)))
+
+
+def _params_of(subject: Subject) -> jaxcam.Params:
     if not subject.file.exists():
         return jaxcam.init(subject.network, jax.random.key(0), num_classes=1000)
     if subject.network == "vgg16_gap":
@@ -70,11 +76,10 @@ def forward_pass(subject: Subject) -> Callable[[], Array]:
     return lambda: jax.block_until_ready(jaxcam.logits(params, images))
 
 
-def class_maps(subject: Subject, *, native: bool = False) -> Callable[[], Array]:
-    """Maps of the predicted class; `native`: of the network fed with images of their own size."""
+def class_maps(subject: Subject) -> Callable[[], Array]:
+    """Maps of the predicted class."""
     params, images = params_of(subject), subject.images()
-    image_size = "native" if native else None
-    return lambda: jax.block_until_ready(jaxcam.cam(params, images, image_size=image_size))
+    return lambda: jax.block_until_ready(jaxcam.cam(params, images))
 
 
 def explained(subject: Subject, *, top: int, maps: bool = True) -> Callable[[], Array | None]:
@@ -94,7 +99,7 @@ def gradient_maps(subject: Subject, *, top: int = 1) -> Callable[[], Array]:
 
     def run() -> Array:
         labels = jax.lax.top_k(jaxcam.logits(params, images), top)[1] if top > 1 else None
-        return jax.block_until_ready(jaxcam.normalize(jaxcam.grad_cam(params, images, labels)))
+        return jax.block_until_ready(jaxcam.normalize(jaxcam.grad_cam(params, images, labels), method="minmax"))
 
     return run
 
@@ -102,7 +107,7 @@ def gradient_maps(subject: Subject, *, top: int = 1) -> Callable[[], Array]:
 def masked_maps(subject: Subject) -> Callable[[], Array]:
     """Score-CAM of the first class, from 0 to 1."""
     params, images = params_of(subject), subject.images()
-    return lambda: jax.block_until_ready(jaxcam.normalize(jaxcam.score_cam(params, images)))
+    return lambda: jax.block_until_ready(jaxcam.normalize(jaxcam.score_cam(params, images), method="minmax"))
 
 
 def map_stages(subject: Subject, *, top: int = 5) -> dict[str, Callable[[], Any]]:
@@ -136,11 +141,13 @@ def swept_accuracy(count: int, *, cells: int, threads: int) -> Callable[[], np.n
 
     def right_at_each(grey: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         counts = max_box_counts(*sweep_boxes(grey, thresholds=THRESHOLDS), targets=boxes)
-        return counts.largest[OVERLAPS.index(OVERLAP)]
+        return np.asarray(counts.largest)[OVERLAPS.index(OVERLAP)]
 
-    return lambda: np.mean(list(pool.map(right_at_each, np.asarray(grey_maps(maps)), targets)), axis=0).max(
-        keepdims=True
-    )
+    def run() -> np.ndarray:
+        right = list(pool.map(right_at_each, np.asarray(grey_maps(maps)), targets))
+        return np.mean(right, axis=0).max(keepdims=True)
+
+    return run
 
 
 def dataset_of(params: jaxcam.Params, photos: str, count: int) -> Dataset:
@@ -182,9 +189,8 @@ def evaluation_stages(subject: Subject, *, photos: str, count: int) -> dict[str,
 def training(subject: Subject) -> Callable[[], np.ndarray]:
     """A float32 training step: normalize, forward, backward, SGD with momentum and decay; gives the loss."""
     size, count = subject.size, subject.batch_size
-    recipe = Recipe(
-        network=subject.network, crop="placed", crop_size=size, batch_size=count, ema=0.0, warmup_epochs=0.0
-    )
+    options: dict[str, Any] = {"crop": "placed", "crop_size": size, "flip": False, "ema": 0.0, "warmup_epochs": 0.0}
+    recipe = Recipe(network=subject.network, batch_size=count, **options)
     devices = make_parallel("jit", recipe, devices=jax.devices()[:1])
     state = devices.place(start(params_of(subject), recipe, steps=1000, steps_an_epoch=100.0))
     labels, index = np.arange(count, dtype=np.int32), np.arange(count, dtype=np.int32)

@@ -26,7 +26,7 @@ class Files(Dataset):
         return len(self.photos)
 
     def __getitem__(self, index: int):
-        image = cv2.cvtColor(cv2.imread(str(self.photos[index].path)), cv2.COLOR_BGR2RGB)
+        image = np.asarray(cv2.imread(str(self.photos[index].path)))[..., ::-1]
         squashed = Image.fromarray(image).resize((self.size, self.size), Image.Resampling.BILINEAR)
         return np.array(squashed), index, np.array(image.shape[:2])
 
