@@ -9,6 +9,8 @@ gc.set_threshold(50_000, 10, 10)
 # Tests compile much and compute little: XLA's optimizations cost ten times what they save here.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Commands would keep programs in the home of whoever runs the tests.
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 # Each worker's torch would otherwise take all cores from the others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

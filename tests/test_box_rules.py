@@ -131,14 +131,14 @@ def test_hard_masks(connectivity, labels_of):
     np.testing.assert_array_equal(boxes(masks, connectivity=connectivity), expected)
 
 
-@pytest.mark.parametrize("runs, width", [(3, 6), (5, 15), (6, 16), (12, 40), (13, 41)])
-def test_branch_has_room_for_all_runs(runs, width, branches_run):
-    full = (width + 1) // 2
+@pytest.mark.parametrize(
+    "runs, width, expected", [(3, 6, 3), (4, 30, 15), (4, 31, 4), (5, 32, 16), (5, 63, 8), (9, 111, 14), (15, 112, 56)]
+)
+def test_branch_has_room_for_all_runs(runs, width, expected, branches_run):
     masks = np.array([with_runs(1, width), with_runs(runs, width)])
     np.testing.assert_array_equal(boxes(masks), [[0, 0, 1, 4], [2 * runs - 2, 0, 2 * runs - 1, 4]])
     jax.effects_barrier()
-    expected = next(capacity for capacity in (*_components.CAPACITIES, full) if capacity >= runs)
-    assert branches_run == [min(expected, full)] * (2 if expected >= full else 1)  # the last goes mask by mask
+    assert branches_run == [expected] * (2 if expected == (width + 1) // 2 else 1)  # the last goes mask by mask
 
 
 def test_threshold_is_met_in_float32():
@@ -216,7 +216,7 @@ def test_no_leading_axes_and_empty_ones(batch):
 
 @pytest.mark.core
 def test_vmap_runs_one_branch_once(branches_run):
-    maps = jnp.zeros((2, 3, 7, 14)).at[:, :, 2:4, 5:9].set(1.0)
+    maps = jnp.zeros((2, 3, 7, 34)).at[:, :, 2:4, 5:9].set(1.0)
     np.testing.assert_array_equal(jax.vmap(jax.vmap(boxes))(maps), jnp.full((2, 3, 4), jnp.array([5.0, 2, 9, 4])))
     jax.effects_barrier()
     assert branches_run == [min(_components.CAPACITIES)]

@@ -17,8 +17,9 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Int
 
 # Runs a row for which there is room, tried in this order before the most that a row can have. A map of c cells that
-# was upsampled linearly has at most c / 2, rounded up: 4 for 7 cells, 8 for 16; and few have more than c / 3.
-CAPACITIES = (4, 8, 12)
+# was upsampled linearly has at most c / 2, rounded up: 4 for 7 cells, 8 for 16, 14 for 28.
+CAPACITIES = (4, 8, 14)
+UNROLLED = 8  # up to here the search for runs is compiled as one step, which is faster than a loop
 
 IN_BOUNDS = "promise_in_bounds"  # every index here is the number of a run
 
@@ -55,7 +56,8 @@ def _by_capacity(masks, boxes_of_edges):
     edges = edges_of(masks)
     most = jnp.max(jnp.sum(lax.population_count(edges), axis=1, dtype=jnp.int32), initial=0) // 2
     full = (width + 1) // 2
-    capacities = [capacity for capacity in CAPACITIES if capacity < full]
+    # To compile one more is worth it only where it saves much.
+    capacities = [capacity for capacity in CAPACITIES if 4 * capacity <= full]
     branches = [partial(boxes_of_edges, width=width, capacity=capacity) for capacity in capacities]
     any_mask = partial(boxes_of_edges, width=width, capacity=full)
     # One mask after another, or the room for all the runs there could be would be 80 bytes a pixel, used or not.
@@ -122,8 +124,8 @@ def _runs(edges, width, capacity):
         first = jnp.min(positions, axis=1, keepdims=True)
         return jnp.where(positions == first, edges & (edges - 1), edges), first[:, 0]
 
-    few = capacity <= max(CAPACITIES)  # then one step after another is compiled at once, and the words stay in cache
-    positions = lax.scan(next_edge, edges, length=2 * capacity, unroll=2 * capacity if few else 1)[1]
+    unroll = 2 * capacity if capacity <= UNROLLED else 1
+    positions = lax.scan(next_edge, edges, length=2 * capacity, unroll=unroll)[1]
     positions = jnp.moveaxis(positions, 0, -1)
     return lax.optimization_barrier((positions[..., ::2], positions[..., 1::2]))
 
