@@ -52,12 +52,12 @@ def maps(
     return 0
 
 
-def boxes(count: int = 160, threads: int = 2, rounds: int = 21, memory: bool = True, out: Path = OUT) -> int:
+def boxes(count: int = 160, threads: int = 2, rounds: int = 15, memory: bool = True, out: Path = OUT) -> int:
     """Boxes of 224 x 224 maps beside OpenCV and scikit-image: at one threshold, and MaxBoxAcc over a thousand.
 
     Args:
         count: maps.
-        threads: of all.
+        threads: of the peers, where they have some.
         rounds: that each takes part in; medians are compared.
         memory: measure peaks too.
         out: folder for boxes.json and boxes.png.

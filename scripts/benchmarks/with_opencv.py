@@ -1,7 +1,8 @@
 """Boxes by OpenCV and by scikit-image, a map at a time, as their users find them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,13 @@ def opencv_boxes(count: int, *, cells: int, threads: int) -> Callable[[], np.nda
     """Boxes of the largest components of maps, over `threads` threads."""
     maps = made_maps(count, cells=cells)
     cv2.setNumThreads(1)
-    pool = ThreadPoolExecutor(threads)
-    return lambda: np.stack(list(pool.map(opencv_box, maps)))
+    run = over_threads(threads)
+    return lambda: np.stack(list(run(opencv_box, maps)))
+
+
+def over_threads(threads: int) -> Callable[..., Iterable[Any]]:
+    """The built-in `map`, or one over a pool of threads."""
+    return map if threads == 1 else ThreadPoolExecutor(threads).map
 
 
 def opencv_box(values: np.ndarray) -> np.ndarray:
@@ -26,9 +32,8 @@ def opencv_box(values: np.ndarray) -> np.ndarray:
 
 def scikit_image_boxes(count: int, *, cells: int, threads: int) -> Callable[[], np.ndarray]:
     """The same by labels and the properties of their regions."""
-    maps = made_maps(count, cells=cells)
-    pool = ThreadPoolExecutor(threads)
-    return lambda: np.stack(list(pool.map(scikit_image_box, maps)))
+    maps, run = made_maps(count, cells=cells), over_threads(threads)
+    return lambda: np.stack(list(run(scikit_image_box, maps)))
 
 
 def scikit_image_box(values: np.ndarray) -> np.ndarray:
@@ -43,8 +48,8 @@ def opencv_sweep(count: int, *, cells: int, threads: int) -> Callable[[], np.nda
     """MaxBoxAcc of maps as the WSOL benchmark takes it: the largest contour's box at each of a thousand thresholds."""
     maps, targets = made_maps(count, cells=cells), made_targets(count)
     cv2.setNumThreads(1)
-    pool = ThreadPoolExecutor(threads)
-    return lambda: np.mean(list(pool.map(right_at_each, maps, targets)), axis=0).max(keepdims=True)
+    run = over_threads(threads)
+    return lambda: np.mean(list(run(right_at_each, maps, targets)), axis=0).max(keepdims=True)
 
 
 def right_at_each(values: np.ndarray, targets: np.ndarray) -> list[bool]:

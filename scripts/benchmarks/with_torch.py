@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from benchmarks.any_torchvision import models
 from benchmarks.subjects import Subject, crops
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torchvision import models
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Our name -> torchvision's, and the modules that torch-cam asks for: the last one with cells, and the linear one.

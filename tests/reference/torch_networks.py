@@ -1,44 +1,12 @@
-"""torchvision, with or without its compiled operators, and networks of torch compared with ours."""
+"""Networks of torch compared with ours."""
 
-import re
-import sys
 from functools import partial
-from importlib.util import find_spec
-from pathlib import Path
 
 import jax
 import numpy as np
 import torch
+from benchmarks.any_torchvision import models
 from safetensors.torch import save_file
-
-
-def declare_operators():
-    """Make torchvision importable where its wheel was built for another torch, whose operators cannot be loaded.
-
-    Its Python code gives the operators shapes, and for that they must be declared; no network calls them.
-    """
-    signatures = {
-        "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-        "roi_align": "(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, "
-        "int sampling_ratio, bool aligned) -> Tensor",
-    }
-    source = Path(FOUND.origin).with_name("_meta_registrations.py").read_text(encoding="utf-8")
-    for names in set(re.findall(r'register_meta\("(\w+)"|torchvision::(\w+)"', source)):
-        operator = "".join(names)
-        LIBRARY.define(operator + signatures.get(operator, "(Tensor x) -> Tensor"))
-
-
-FOUND = find_spec("torchvision")
-if FOUND is None:
-    raise ModuleNotFoundError("torchvision is not installed: pip install --no-deps torchvision")
-try:
-    from torchvision import models
-except RuntimeError:
-    for _module in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[_module]
-    LIBRARY = torch.library.Library("torchvision", "DEF")
-    declare_operators()
-    from torchvision import models
 
 __all__ = ["check_equal", "models", "random_model", "randomize", "save_file"]
 
@@ -72,9 +40,9 @@ def randomize(model):
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
     if any(module.training for module in model.modules()):
         # Patches of 32 pixels and noise give BatchNorm the statistics that these weights lead to.
-        patches = torch.randn(4, 3, 4, 4).repeat_interleave(32, 2).repeat_interleave(32, 3)
+        patches = torch.randn(4, 3, 7, 7).repeat_interleave(32, 2).repeat_interleave(32, 3)
         with torch.no_grad():
-            model(patches + torch.randn(4, 3, 128, 128))
+            model(patches + torch.randn(4, 3, 224, 224))
     return model.eval()
 
 
