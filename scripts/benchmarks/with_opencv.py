@@ -23,8 +23,11 @@ def over_threads(threads: int) -> Callable[..., Iterable[Any]]:
 
 
 def opencv_box(values: np.ndarray) -> np.ndarray:
-    """The box (x0, y0, x1, y1) of the largest component of what reaches the threshold."""
-    mask = (values >= np.float32(THRESHOLD) * values.max()).astype(np.uint8)
+    """The box (x0, y0, x1, y1) of the largest component of what reaches the threshold; the whole map without any."""
+    highest = values.max()
+    if highest <= 0:
+        return np.array([0, 0, *values.shape[::-1]])
+    mask = (values >= np.float32(THRESHOLD) * highest).astype(np.uint8)
     statistics = cv2.connectedComponentsWithStats(mask, connectivity=8)[2]
     x, y, width, height, _ = statistics[1 + statistics[1:, cv2.CC_STAT_AREA].argmax()]
     return np.array([x, y, x + width, y + height])
