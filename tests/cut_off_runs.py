@@ -53,11 +53,20 @@ def make_photos(home):
     return home
 
 
+def keep_programs_in(folder):
+    """The settings with which processes take compiled programs from one another."""
+    return {
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
 def begin(photos, out, *more):
     """The command, begun."""
     arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(out), *OPTIONS, *more]
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(photos.parent / "compiled")}
-    cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+    cache = keep_programs_in(photos.parent / "compiled")
     return subprocess.Popen(
         [sys.executable, "-m", "jaxcam", *arguments],
         cwd=Path(__file__).parents[1],

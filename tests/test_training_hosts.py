@@ -18,6 +18,7 @@ import pytest
 from jaxcam.checkpoints import load
 from jaxcam.cli import main
 from jaxcam.training import loop, make_parallel
+from tests.cut_off_runs import keep_programs_in
 from tests.test_parallel import make_noise
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mixed_dtypes")]
@@ -25,8 +26,6 @@ OPTIONS = """
     --network resnet10 --options width=8 stem=small --image-size 24 --crop-area 0.5 --epochs 3 --batch-size 8
     --learning-rate 0.005 --ema 0.8 --holdout 0.2 --cutmix 1 --save-every 4
 """
-
-ALL_PROGRAMS = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 
 
 def command(photos, out, *more):
@@ -36,7 +35,7 @@ def command(photos, out, *more):
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     """Programs that were compiled: all the processes' are the same."""
-    return {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), **ALL_PROGRAMS}
+    return keep_programs_in(tmp_path_factory.mktemp("cache"))
 
 
 @contextmanager
