@@ -11,10 +11,10 @@ from pathlib import Path
 import tyro
 
 import jaxcam
+from jaxcam.applications import recognize, save_recognition
 from jaxcam.commands.running import answer, last_names
 from jaxcam.datasets import cub
 from jaxcam.evaluation import measure
-from jaxcam.recognition import recognize, save_recognition
 from jaxcam.report.published import cub_table, recognition_table
 
 

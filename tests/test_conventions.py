@@ -24,6 +24,7 @@ LAYERS = (
     {"params", "checkpoints", "forward", "batches", "objectives"},
     {"methods", "report", "weights"},
     {
+        "applications",
         "comparison",
         "concepts",
         "explanation",
@@ -32,7 +33,6 @@ LAYERS = (
         "network_table",
         "photo_reports",
         "evaluation",
-        "recognition",
         "training",
     },
     {"commands"},
@@ -71,7 +71,7 @@ ARGUMENT_ORDER = (
 OPTIONAL_SUBJECTS = {"labels", "kernel", "boxes", "function"}
 
 # What functions import; the other extras are no matter of the package's imports.
-OPTIONAL_EXTRAS = ("export", "hub", "recognition", "tensorboard", "torch")
+OPTIONAL_EXTRAS = ("applications", "export", "hub", "tensorboard", "torch")
 NAMED_OTHERWISE = {"sklearn": "scikit-learn"}
 
 # Machine paths and registry hosts; the brackets keep this file from matching itself.

@@ -127,7 +127,7 @@ def recognition_table(measured: Mapping[str, Figure]) -> str:
     """The paper's fine-grained recognition on CUB-200-2011, with one's own beside.
 
     Args:
-        measured: the figures of `jaxcam.recognition.recognize`.
+        measured: the figures of `jaxcam.applications.recognize`.
 
     Returns:
         Lines of percentages, published and measured, with 95% bootstrap intervals.

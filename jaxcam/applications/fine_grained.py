@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxcam.applications.pooled import cam_boxes, pooled_features
+from jaxcam.applications.svm import LinearSvm, fit_svm
 from jaxcam.checkpoints import checkpoint_hash
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.inputs import check_threshold
 from jaxcam.evaluation.origin import origin
 from jaxcam.geometry import iou
 from jaxcam.params import Params
-from jaxcam.recognition.pooled import cam_boxes, pooled_features
-from jaxcam.recognition.svm import LinearSvm, fit_svm
 from jaxcam.report.table import Figure, share_of
 from jaxcam.whole_files import whole_file
 

@@ -48,8 +48,7 @@ def fit_svm(features: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -
         from sklearn.svm import LinearSVC
     except ImportError as error:
         raise ValueError(
-            f"recognition: SVMs are trained by scikit-learn, which cannot be imported ({error}): "
-            "pip install 'jaxcam[recognition]'"
+            f"SVMs are trained by scikit-learn, which cannot be imported ({error}): pip install 'jaxcam[applications]'"
         ) from None
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2 or counts.min() < 2:

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 import jaxcam
+from jaxcam.applications import cam_boxes, fit_svm, pooled_features, recognize
 from jaxcam.batches import batches
 from jaxcam.datasets import Dataset, Example, cub
 from jaxcam.image_files import read_image
 from jaxcam.metrics import LocalizationCounts
-from jaxcam.recognition import cam_boxes, fit_svm, pooled_features, recognize
 from jaxcam.report.published import cub_table, recognition_table
 from jaxcam.report.table import Figure, Report
 from tests.made_data import COLOURS, make_cub
@@ -132,7 +132,7 @@ def test_mistakes(colours, parts, monkeypatch):
     with pytest.raises(ValueError, match="3 classes with images, and 1 of one of them"):
         recognize(colours, train[:3], test, progress=False)
     monkeypatch.setitem(__import__("sys").modules, "sklearn.svm", None)
-    with pytest.raises(ValueError, match=r"pip install 'jaxcam\[recognition\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'jaxcam\[applications\]'"):
         fit_svm(np.eye(4), np.array([0, 0, 1, 1]))
 
 
