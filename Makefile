@@ -9,6 +9,9 @@ PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 8 --dist loadfile
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 PYTEST := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS)
 
+# Bytecode that is kept is not compiled again by each of the processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all lint clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := demo

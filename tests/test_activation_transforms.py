@@ -41,9 +41,13 @@ def over_devices(function):
     return run
 
 
-@pytest.mark.core
-@pytest.mark.parametrize("labels", LABELS)
-@pytest.mark.parametrize("way", WAYS)
+# Every way with two labels an image, and all forms of labels in one way; `make test-all` runs the others too.
+CASES = [(way, labels) for way in WAYS for labels in LABELS]
+QUICK = [case for case in CASES if case[0] == "vmap of jit" or case[1] == "two"]
+MARKS = {case: pytest.mark.core if case in QUICK else pytest.mark.slow for case in CASES}
+
+
+@pytest.mark.parametrize("way, labels", [pytest.param(*case, marks=MARKS[case]) for case in CASES])
 def test_every_way_gives_the_same_maps(tiny_params, way, labels):
     expected = jaxcam.cam(tiny_params, PHOTOS, LABELS[labels])
     run = WAYS[way](lambda images, labels: jaxcam.cam(tiny_params, images, labels))
@@ -68,7 +72,7 @@ def smooth_params():
     return Params(jax.device_put(random_variables(network, card)), network, card)
 
 
-@pytest.mark.parametrize("subject", ["images", "params"])
+@pytest.mark.parametrize("subject", ["images", pytest.param("params", marks=pytest.mark.slow)])
 def test_gradient_equals_finite_differences(smooth_params, subject):
     """Of a weighted sum of two maps, upsampled from a resized image, along random directions."""
     random = np.random.default_rng(3)

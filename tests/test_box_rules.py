@@ -131,9 +131,11 @@ def test_hard_masks(connectivity, labels_of):
     np.testing.assert_array_equal(boxes(masks, connectivity=connectivity), expected)
 
 
-@pytest.mark.parametrize(
-    "runs, width, expected", [(3, 6, 3), (4, 30, 15), (4, 31, 4), (5, 32, 16), (5, 63, 8), (9, 111, 14), (15, 112, 56)]
-)
+ROOM = [(3, 6, 3), (4, 30, 15), (4, 31, 4), (5, 32, 16), (5, 63, 8), (9, 111, 14), (15, 112, 56)]
+ROOM = [pytest.param(*case, marks=() if case[0] < 5 else pytest.mark.slow) for case in ROOM]
+
+
+@pytest.mark.parametrize("runs, width, expected", ROOM)
 def test_branch_has_room_for_all_runs(runs, width, expected, branches_run):
     masks = np.array([with_runs(1, width), with_runs(runs, width)])
     np.testing.assert_array_equal(boxes(masks), [[0, 0, 1, 4], [2 * runs - 2, 0, 2 * runs - 1, 4]])
@@ -252,13 +254,12 @@ def test_thresholds_share_a_trace(monkeypatch):
 @pytest.mark.slow
 def test_gradient_is_zero(batch):
     maps = batch[0][..., :9]  # one branch to compile
-    expected = paper_boxes(maps)
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(boxes(x)) + jnp.sum(2 * x))(maps), np.full_like(maps, 2))
     np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(jax.vmap(boxes)(x)))(maps), np.zeros_like(maps))
     assert jax.grad(lambda share: jnp.sum(boxes(maps, threshold=share)))(0.3) == 0
     found, moved = jax.jvp(jax.jit(boxes), (maps,), (np.ones_like(maps),))
-    np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(moved, np.zeros_like(expected))
+    np.testing.assert_array_equal(found, paper_boxes(maps))
+    assert not moved.any()
     each = jax.vmap(jax.grad(lambda x: jnp.sum(boxes(x)) + jnp.sum(x)))(maps)
     np.testing.assert_array_equal(each, np.ones_like(maps))
 

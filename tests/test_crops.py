@@ -72,7 +72,9 @@ def test_equals_the_plain_restatement(params, canvas, size):
     check(found, LABELS, np.take_along_axis(every, LABELS, axis=1), maps)
 
 
-@pytest.mark.parametrize("shape", [(16, 20), (10, 12), (60, 50)])
+@pytest.mark.parametrize(
+    "shape", [(16, 20), *(pytest.param(each, marks=pytest.mark.slow) for each in [(10, 12), (60, 50)])]
+)
 def test_photos_of_other_sizes(params, shape):
     photos = np.random.default_rng(2).integers(0, 256, (2, *shape, 3), np.uint8)
     every, maps = expected_of(params, photos / 255, LABELS[:2], size=shape)
@@ -80,7 +82,7 @@ def test_photos_of_other_sizes(params, shape):
     check(found, LABELS[:2], np.take_along_axis(every, LABELS[:2], axis=1), maps)
 
 
-@pytest.mark.parametrize("top", [None, 1, 3])
+@pytest.mark.parametrize("top", [None, pytest.param(1, marks=pytest.mark.slow), 3])
 def test_most_probable_classes(params, top):
     every, _ = expected_of(params, PHOTOS, LABELS)
     ranked = np.argsort(-every, axis=1)[:, : top or 5]
@@ -126,7 +128,7 @@ def test_a_network_crop_by_crop(tiny_params):
     [jax.jit, jax.vmap, lambda run: jax.jit(jax.vmap(run)), jax.pmap],
     ids=["jit", "vmap", "jit of vmap", "pmap"],
 )
-@pytest.mark.parametrize("labels", [None, LABELS])
+@pytest.mark.parametrize("labels", [pytest.param(None, marks=pytest.mark.slow), LABELS])
 def test_every_way_to_run_it(params, way, labels):
     expected = ten_crop_cam(params, PHOTOS, labels, canvas=CANVAS)
     run = way(lambda images, labels: ten_crop_cam(params, images, labels, canvas=CANVAS))

@@ -179,6 +179,7 @@ def test_boxes_alone(params, why, monkeypatch, method):
     )
 
 
+@pytest.mark.slow
 def test_boxes_alone_need_no_room_for_all_maps():
     card = jaxcam.Card(classes=tuple(f"class {number}" for number in range(200)), image_size=(32, 32))
     params = jaxcam.init("resnet10", jax.random.key(0), card=card, width=8, stem="small")

@@ -208,9 +208,8 @@ def test_mistakes_in_a_sweep(shape, thresholds):
         sweep_boxes(np.zeros(shape, np.uint8), thresholds=thresholds)
 
 
-@pytest.mark.parametrize(
-    "rule, box", [("paper", [np.nan] * 4), pytest.param("wsol", [0, 0, 1, 1], marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rule, box", [("paper", [np.nan] * 4), ("wsol", [0, 0, 1, 1])])
 def test_a_nan_in_a_large_map_is_not_passed_over(rule, box):
     maps = np.random.default_rng(0).normal(size=(8, 224, 224)).astype(np.float32)
     maps[:7, 100, 100] = np.nan
