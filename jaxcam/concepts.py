@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images
+from jaxcam.compilation import jit_network
 from jaxcam.forward import check_images, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import Size, check_rank, check_size, check_upsample
@@ -92,7 +93,7 @@ def find_concepts(
     return Concepts(directions, maps[0] if single else maps)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jit_network, static_argnums=(0, 1, 2))
 def _factorized(num_concepts, num_steps, stage, params, pixels, key):
     cut = cut_at(params, pixels, stage)
     check_cells(cut)

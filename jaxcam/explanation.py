@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxcam.arrays import Images, Labels, type_of_array
 from jaxcam.box_rules import boxes, check_threshold
+from jaxcam.compilation import jit_network
 from jaxcam.forward import check_images, forward, kernel_of
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.methods.arguments import check_labels
@@ -168,7 +169,7 @@ def _maps(params: Params, images: Array, features: Array, labels: Array, method:
     return cam_from_features(features, kernel_of(params), labels, size=images.shape[1:-1])
 
 
-@partial(jax.jit, static_argnames="method")
+@partial(jit_network, static_argnames="method")
 def _boxes_alone(
     params: Params,
     images: Array,

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, Pixels
 from jaxcam.card import Preprocessing
+from jaxcam.compilation import jit_network
 from jaxcam.geometry import resize
 from jaxcam.params import Params
 
@@ -180,12 +181,12 @@ def normalize_channels(pixels: Float[Array, "*b_space channels"], preprocessing:
     return (preprocessing.scale * pixels - mean) / std
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jit_network, static_argnums=0)
 def _run(network: Any, variables: Any, pixels: Array) -> tuple[Array, Array]:
     maps = network.apply(variables, pixels, method="features")
     return maps, network.apply(variables, maps, method="logits")
 
 
-@partial(jax.jit, static_argnums=(0, 3))
+@partial(jit_network, static_argnums=(0, 3))
 def _run_to(network: Any, variables: Any, pixels: Array, stage: str) -> Array:
     return network.apply(variables, pixels, stage, method="features")

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "jaxcam"
 
 # A module imports from its own layer or from lower ones. Each is a file of jaxcam/ or a folder of it.
 LAYERS = (
-    {"arrays", "card", "class_names", "geometry", "records", "whole_files"},
+    {"arrays", "card", "class_names", "compilation", "geometry", "records", "whole_files"},
     {"networks", "box_rules", "metrics", "datasets", "image_files"},
     {"params", "checkpoints", "forward", "batches", "objectives"},
     {"methods", "report", "weights"},

@@ -1,12 +1,12 @@
 """What a network makes of the images of a data set: pooled features, and boxes of maps by another linear layer."""
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 from jaxcam.batches import batches
 from jaxcam.box_rules import boxes
+from jaxcam.compilation import jit_network
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.inputs import check_network
 from jaxcam.evaluation.passes import in_file
@@ -100,12 +100,12 @@ def _batches(params, dataset, batch_size, progress, task, crops):
             bar.update(int(batch.mask.sum()))
 
 
-@jax.jit
+@jit_network
 def _pool(params: Params, images: Array) -> Float[Array, "b k"]:
     return _cells(params, images).mean(axis=(1, 2))
 
 
-@jax.jit
+@jit_network
 def _maps(params: Params, images: Array, kernel: Array, columns: Array) -> Float[Array, "b h w"]:
     return cam_from_features(_cells(params, images), kernel, columns, size=params.card.image_size)
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from jaxcam.arrays import type_of_array
 from jaxcam.box_rules import boxes
 from jaxcam.box_rules.release import boxes_on_host, call_for_each
+from jaxcam.compilation import cpu_options
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import kernel_of, preprocess
 from jaxcam.geometry import resize
@@ -91,7 +92,7 @@ def _compiled(step, static, devices):
         out_specs=split.spec,
         check_vma=False,
     )
-    return jax.jit(run, in_shardings=(whole, split, whole), out_shardings=split)
+    return jax.jit(run, in_shardings=(whole, split, whole), out_shardings=split, compiler_options=cpu_options())
 
 
 def _shardings(devices: tuple[jax.Device, ...]) -> tuple[NamedSharding, NamedSharding]:

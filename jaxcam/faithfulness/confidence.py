@@ -2,11 +2,11 @@
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, LabelsLike
+from jaxcam.compilation import jit_network
 from jaxcam.faithfulness.baselines import baseline_images
 from jaxcam.faithfulness.record import Record, sums
 from jaxcam.faithfulness.shown import MapsLike, MaskLike, Shown, ShownImages, scale, scores_of_variants, show
@@ -82,7 +82,7 @@ def dim(params: Params, shown: Shown, scaling: str, baseline: str) -> ShownImage
     return shares * shown.images + (1 - shares) * baseline_images(params, shown.images, baseline)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
+@partial(jit_network, static_argnums=(2, 3))
 def _probabilities(params: Params, shown: Shown, scaling: str, baseline: str) -> tuple[Array, Array]:
     """The probabilities of the images and of the dimmed images."""
     both = jnp.stack([shown.images, dim(params, shown, scaling, baseline)])

@@ -3,12 +3,12 @@
 from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcam.arrays import Images, LabelsLike
+from jaxcam.compilation import jit_network
 from jaxcam.faithfulness.baselines import baseline_images
 from jaxcam.faithfulness.record import Record, sums
 from jaxcam.faithfulness.shown import ImageMaps, MapsLike, MaskLike, Shown, scores_of_variants, show
@@ -122,7 +122,7 @@ def visible_nan(values: Float[Array, "t b"], maps: ImageMaps) -> Float[Array, "t
     return jnp.where(broken[None], jnp.nan, values)
 
 
-@partial(jax.jit, static_argnames=("steps", "removed", "canvas", "score", "chunk"))
+@partial(jit_network, static_argnames=("steps", "removed", "canvas", "score", "chunk"))
 def _curves(params: Params, shown: Shown, *, steps, removed, canvas, score, chunk) -> Curves:
     order = ranks(shown.maps)[..., None]
     gone = baseline_images(params, shown.images, removed)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, LabelsLike
+from jaxcam.compilation import jit_network
 from jaxcam.faithfulness.confidence import dim, drop
 from jaxcam.faithfulness.record import Record, Sums, sums
 from jaxcam.faithfulness.shown import (
@@ -114,7 +115,7 @@ def adcc(
     return _adcc(shown.maps, method(params, dimmed, shown.labels), before, after, shown.mask, scaling)
 
 
-@partial(jax.jit, static_argnums=(2, 3))
+@partial(jit_network, static_argnums=(2, 3))
 def _dimmed(params: Params, shown: Shown, scaling: str, baseline: str) -> tuple[ShownImages, Array, Array]:
     dimmed = dim(params, shown, scaling, baseline)
     before, after = (scores_of_images(params, images, shown.labels, "probability") for images in (shown.images, dimmed))

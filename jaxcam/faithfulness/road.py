@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, LabelsLike
+from jaxcam.compilation import jit_network
 from jaxcam.faithfulness.imputation import imputed
 from jaxcam.faithfulness.pixel_order import ranks, visible_nan
 from jaxcam.faithfulness.record import Record, sums
@@ -86,7 +87,7 @@ def remove_and_debias(
     }
 
 
-@partial(jax.jit, static_argnames=("fractions", "score", "chunk"))
+@partial(jit_network, static_argnames=("fractions", "score", "chunk"))
 def _scores(
     params: Params, shown: Shown, key: Array, std: Array | float, *, fractions, score, chunk
 ) -> Float[Array, "2 b"]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcam.arrays import Images, LabelsLike
+from jaxcam.compilation import jit_network
 from jaxcam.faithfulness.baselines import baseline_images
 from jaxcam.faithfulness.pixel_order import visible_nan
 from jaxcam.faithfulness.quality import Method
@@ -147,7 +148,7 @@ def _change(maps: Array, others: Array) -> Float[Array, " b"]:
     return jnp.linalg.norm(others - maps, axis=1) / jnp.where(norms == 0, 1, norms)
 
 
-@partial(jax.jit, static_argnames=("num_samples", "baseline", "scaled", "score", "chunk"))
+@partial(jit_network, static_argnames=("num_samples", "baseline", "scaled", "score", "chunk"))
 def _infidelity(params: Params, shown: Shown, key: Array, *, num_samples, baseline, scaled, score, chunk) -> Array:
     space = shown.maps.shape[1:]
     squares = _squares(key, space, num_samples)

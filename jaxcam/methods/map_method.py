@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, LabelsLike
+from jaxcam.compilation import jit_network
 from jaxcam.forward import ImageSize, check_images, forward_pixels, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import (
@@ -151,7 +152,7 @@ Raises:
 {rest}"""
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jit_network, static_argnums=(0, 1, 2, 3))
 def _run(core, on_pixels, settings, stage, params, pixels, labels, arrays):
     """Maps of the method's own size."""
     cut = cut_at(params, pixels, stage, to_pixels=on_pixels)

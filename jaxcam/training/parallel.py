@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxcam.batches import Batch
+from jaxcam.compilation import cpu_options
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.step import TrainState, train_step
 
@@ -129,7 +130,7 @@ class _Shardings(NamedTuple):
 @lru_cache(maxsize=8)
 def _mesh_step(devices: tuple[jax.Device, ...]) -> Callable[..., Any]:
     whole = _shardings(devices).whole
-    return jax.jit(train_step, donate_argnums=0, out_shardings=(whole, whole))
+    return jax.jit(train_step, donate_argnums=0, out_shardings=(whole, whole), compiler_options=cpu_options())
 
 
 @lru_cache(maxsize=8)

@@ -2,11 +2,12 @@
 
 from functools import partial
 
-import jax
 import numpy as np
 import torch
 from benchmarks.any_torchvision import models
 from safetensors.torch import save_file
+
+from jaxcam.compilation import jit_network
 
 __all__ = ["check_equal", "models", "random_model", "randomize", "save_file"]
 
@@ -40,13 +41,13 @@ def randomize(model):
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
     if any(module.training for module in model.modules()):
         # Patches of 32 pixels and noise give BatchNorm the statistics that these weights lead to.
-        patches = torch.randn(4, 3, 7, 7).repeat_interleave(32, 2).repeat_interleave(32, 3)
+        patches = torch.randn(4, 3, 4, 4).repeat_interleave(32, 2).repeat_interleave(32, 3)
         with torch.no_grad():
-            model(patches + torch.randn(4, 3, 224, 224))
+            model(patches + torch.randn(4, 3, 128, 128))
     return model.eval()
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jit_network, static_argnums=0)
 def run(network, variables, pixels):
     """Features and scores; compiled once for a network whose weights come from two libraries."""
     return network.apply(variables, pixels)

@@ -1,0 +1,91 @@
+"""Programs of networks: CPUs' faster kernels where they stand alone, the caller's choice everywhere else."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcam import compilation
+from jaxcam.compilation import cpu_options, jit_network
+
+IMAGES = np.random.default_rng(0).normal(size=(2, 9, 8, 16)).astype(np.float32)
+KERNEL = np.random.default_rng(1).normal(size=(3, 3, 16, 32)).astype(np.float32)
+EXPECTED = np.stack(
+    [
+        sum(
+            np.pad(image, ((1, 1), (1, 1), (0, 0)))[y : y + 9, x : x + 8] @ KERNEL[y, x]
+            for y in range(3)
+            for x in range(3)
+        )
+        for image in IMAGES
+    ]
+)
+
+
+def convolve(images, kernel):
+    return jax.lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+@pytest.fixture
+def undecided():
+    """Options are looked up once a process."""
+    cpu_options.cache_clear()
+    yield
+    cpu_options.cache_clear()
+
+
+WAYS = {
+    "alone": lambda run: run,
+    "jit": jax.jit,
+    "jit of constants": lambda run: lambda *arguments: jax.jit(lambda: run(*arguments))(),
+    "vmap": lambda run: lambda images, kernel: jax.vmap(lambda image: run(image[None], kernel)[0])(images),
+    "grad": lambda run: lambda images, kernel: jax.vjp(run, images, kernel)[0],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_run_it(way):
+    found = WAYS[way](jit_network(convolve))(jnp.asarray(IMAGES), jnp.asarray(KERNEL))
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-5, atol=1e-4)
+
+
+def test_a_program_of_its_own_has_other_kernels():
+    """Those of YNNPACK for products, and XLA's for convolutions, which have both by default."""
+
+    def in_text(function, *arguments):
+        return "ynn" in jax.jit(function, compiler_options=cpu_options()).lower(*arguments).compile().as_text()
+
+    assert in_text(jnp.matmul, KERNEL[0, 0].T, KERNEL[0, 0])
+    assert not in_text(convolve, IMAGES, KERNEL)
+
+
+def test_traced_once_with_static_arguments():
+    traced = []
+
+    def scaled(factor, images):
+        traced.append(factor)
+        return factor * images
+
+    run = jit_network(scaled, static_argnums=0)
+    for factor in (2.0, 2.0, 3.0):
+        np.testing.assert_array_equal(run(factor, jnp.asarray(IMAGES)), factor * IMAGES)
+    assert traced == [2.0, 3.0]
+
+
+@pytest.mark.usefixtures("undecided")
+def test_xla_flags_win(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", f"--{compilation.KERNELS}=")
+    assert cpu_options() == {}
+
+
+@pytest.mark.usefixtures("undecided")
+@pytest.mark.parametrize("options", [{"xla_no_such_option": "1"}, {compilation.KERNELS: "NO_SUCH_KIND"}])
+def test_an_xla_without_the_option_goes_without(monkeypatch, options):
+    monkeypatch.setattr(compilation, "FASTER", options)
+    assert cpu_options() == {}
+
+
+@pytest.mark.usefixtures("undecided")
+def test_other_devices_go_without(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert cpu_options() == {}
