@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ class ObjectCount(NamedTuple):
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SceneObjects:
     """What `find_scene_objects` found; `print` shows the table.
 
@@ -65,15 +66,14 @@ class SceneObjects:
 
     def photos(self, category: str) -> int:
         """How many photos of a category were looked at."""
-        return sum(line["category"] == category for line in self.lines)
+        return len(self._by_category[category])
 
     def objects(self, category: str) -> tuple[ObjectCount, ...]:
         """The objects of a category, the one that overlaps in most photos first."""
         shares: dict[str, list[float]] = {}
-        for line in self.lines:
-            if line["category"] == category:
-                for name, share in line["objects"].items():
-                    shares.setdefault(name, []).append(share)
+        for objects in self._by_category[category]:
+            for name, share in objects.items():
+                shares.setdefault(name, []).append(share)
         counts = [
             ObjectCount(name, len(of), sum(share >= self.overlap for share in of), 100 * sum(of) / len(of))
             for name, of in shares.items()
@@ -121,9 +121,9 @@ class SceneObjects:
             f"under high activation: at least {self.threshold:g} of the map's maximum; an object overlaps with "
             f"{self.overlap:g} of its pixels there, or more"
         )
-        if self.svm.accuracy is not None:
+        if self.svm.held_out is not None:
             heading.append(
-                f"linear SVM, C = {self.svm.penalty:g}: {100 * self.svm.accuracy:.2f}% right in cross-validation"
+                f"linear SVM, C = {self.svm.penalty:g}: {100 * self.svm.held_out:.2f}% right in cross-validation"
             )
         return heading
 
@@ -137,6 +137,13 @@ class SceneObjects:
             notes.append(f"Left out, and why is told in scenes.json: {len(self.skipped)}.")
         return notes
 
+    @cached_property
+    def _by_category(self) -> dict[str, list[Mapping[str, float]]]:
+        photos: dict[str, list[Mapping[str, float]]] = {name: [] for name in self.categories}
+        for line in self.lines:
+            photos[line["category"]].append(line["objects"])
+        return photos
+
     def as_json(self) -> dict[str, Any]:
         """Everything but the lines and the SVM's weights, as JSON values."""
         return {
@@ -145,7 +152,7 @@ class SceneObjects:
             "threshold": self.threshold,
             "overlap": self.overlap,
             "penalty": self.svm.penalty,
-            "accuracy": self.svm.accuracy,
+            "accuracy": self.svm.held_out,
             "nothing": sum(line["nothing"] for line in self.lines),
             "categories": {
                 name: {"photos": self.photos(name), "objects": [count._asdict() for count in self.objects(name)]}

@@ -3,10 +3,13 @@
 Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, arXiv 1512.04150, section 4.2.
 """
 
+import hashlib
 import os
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,7 +30,9 @@ from jaxcam.forward import forward
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.params import Params
 
+PARTS = ("features.jsonl.part", "photos.jsonl.part")  # what an unfinished call leaves behind
 THREADS = 4
+AT_ONCE = 8  # batches of features between two writes
 ROWS = 64  # masks of a step are filled up to a multiple of it, so that few programs are compiled
 
 Squashed = tuple[list[str], list[UInt8[np.ndarray, "h w"]]]
@@ -40,7 +45,7 @@ def find_scene_objects(
     threshold: float = 0.5,
     overlap: float = 0.5,
     batch_size: int = 32,
-    journal: str | os.PathLike[str] | None = None,
+    keep: str | os.PathLike[str] | None = None,
     settings: dict[str, Any] | None = None,
     progress: bool = True,
 ) -> SceneObjects:
@@ -61,9 +66,9 @@ def find_scene_objects(
         threshold: share of a map's maximum, above 0 and at most 1.
         overlap: share of an object's pixels, above 0 and at most 1.
         batch_size: images a step.
-        journal: a file that keeps what was found in each photo at once, so that an interrupted pass goes on; None for
-            none.
-        settings: all else that its lines depend on, as JSON values, such as the checkpoint's hash.
+        keep: a folder where `PARTS` keep what was found in each photo at once, so that interrupted, the same call goes
+            on; None to keep nothing.
+        settings: all else that this depends on, as JSON values, such as the checkpoint's hash.
         progress: show images a second and time left on stderr.
 
     Returns:
@@ -71,19 +76,35 @@ def find_scene_objects(
 
     Raises:
         ValueError: for an option out of range, fewer categories or photos, a file that cannot be read, a mask of
-            another size than its photo, a journal of other settings, or without scikit-learn.
+            another size than its photo, something kept with other settings, or without scikit-learn.
 
-    >>> from jaxcam.datasets.scenes import scene_folder  # doctest: +SKIP
-    >>> scenes = scene_folder("photos", masks="masks").checked()  # doctest: +SKIP
-    >>> print(find_scene_objects(jaxcam.load("checkpoints/googlenet_gap"), scenes))  # doctest: +SKIP
+    >>> import tempfile
+    >>> import jaxcam
+    >>> from jaxcam.datasets.scenes import scene_folder
+    >>> as_is = jaxcam.Card(image_size=(4, 4), preprocessing=jaxcam.Preprocessing(mean=(0.0,), std=(1.0,)))
+    >>> colours = jaxcam.from_functions(lambda _, images: images, lambda _, cells: cells.mean((1, 2)), card=as_is)
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     for name, colour in (("night/1", "black"), ("night/2", "black"), ("noon/1", "gold"), ("noon/2", "gold")):
+    ...         Path(home, "photos", name).parent.mkdir(parents=True, exist_ok=True)
+    ...         Path(home, "masks", name).mkdir(parents=True)
+    ...         photo, sun = Image.new("RGB", (4, 4), "navy"), Image.new("1", (4, 4))
+    ...         photo.paste(colour, (0, 0, 2, 2))
+    ...         sun.paste(1, (0, 0, 2, 2))
+    ...         photo.save(f"{home}/photos/{name}.png")
+    ...         sun.save(f"{home}/masks/{name}/sun or moon.png")
+    ...     scenes = scene_folder(f"{home}/photos", masks=f"{home}/masks")
+    ...     find_scene_objects(colours, scenes, progress=False).objects("noon")
+    (ObjectCount(name='sun or moon', photos=2, overlapping=2, share=100.0),)
     """
     threshold = check_threshold(threshold)
     if not 0 < overlap <= 1:
         raise ValueError(f"overlap: got {overlap}; give a share of an object's pixels, above 0 and at most 1")
     dataset = scenes.dataset
-    kept = Journal(journal, {**(settings or {}), "threshold": threshold, "photos": _names(scenes)})
+    of = {**(settings or {}), "photos": _hash(scenes)}
+    journals = [None if keep is None else Path(keep, name) for name in PARTS]
+    kept = Journal(journals[1], {**of, "threshold": threshold})
     labels = np.array([example.label for example in dataset], np.int64)
-    svm = fit_svm(pooled_features(params, dataset, batch_size=batch_size, progress=progress), labels)
+    svm = fit_svm(_features(params, scenes, Journal(journals[0], of), batch_size, progress), labels)
     lines = dict(kept.done)
     with tqdm(total=len(dataset), initial=len(lines), desc="objects", unit=" images", disable=not progress) as bar:
         for line in _lines(params, scenes, svm, threshold, batch_size, set(lines)):
@@ -101,8 +122,27 @@ def find_scene_objects(
     )
 
 
-def _names(scenes: Scenes) -> list[str]:
-    return [f"{scenes.dataset.classes[example.label]}: {example.path}" for example in scenes.dataset]
+def _hash(scenes: Scenes) -> str:
+    """Of the names of all files, in their order."""
+    return hashlib.sha256(repr((scenes.dataset.classes, scenes.dataset.examples, scenes.objects)).encode()).hexdigest()
+
+
+def _features(
+    params: Params, scenes: Scenes, kept: Journal, batch_size: int, progress: bool
+) -> Float[np.ndarray, "n k"]:
+    """The pooled features of all photos, kept some batches at a time."""
+    dataset, first = scenes.dataset, len(kept.done)
+    # Some 1.4 characters of text for a byte; as numbers they would be three times as long.
+    rows = [np.frombuffer(b64decode(kept.done[index]["float32"]), np.float32) for index in range(first)]
+    with tqdm(total=len(dataset), initial=first, desc="features", unit=" images", disable=not progress) as bar:
+        for start in range(first, len(dataset), AT_ONCE * batch_size):
+            part = dataset[start : start + AT_ONCE * batch_size]
+            found = pooled_features(params, part, batch_size=batch_size, progress=False)
+            told = enumerate(found, start=start)
+            kept.append([{"index": index, "float32": b64encode(row.tobytes()).decode()} for index, row in told])
+            rows += list(found)
+            bar.update(len(found))
+    return np.stack(rows)
 
 
 def _lines(
@@ -205,7 +245,9 @@ def _under(
     return jnp.where(high[owners], masks.astype(jnp.int32), 0).sum(axis=(1, 2)), top[:, 0, 0] <= 0
 
 
-def _told(classes: tuple[str, ...], scenes: Scenes, places: list[int], squashed: list[Squashed], found: Any) -> Any:
+def _told(
+    classes: tuple[str, ...], scenes: Scenes, places: list[int], squashed: list[Squashed], found: Any
+) -> Iterator[dict[str, Any]]:
     """The lines of a batch, read from the device."""
     under, empty = jax.device_get(found)
     first = 0

@@ -20,15 +20,15 @@ class LinearSvm(NamedTuple):
         bias: (c,).
         classes: (c,) the label that each column stands for.
         penalty: C, the weight of the training images' losses.
-        accuracy: share of the training images that were classified right while cross-validation held them out, with
-            this C, which was chosen for it.
+        held_out: accuracy on the training images while cross-validation held them out, the best of
+            all C.
     """
 
     kernel: Float[np.ndarray, "k c"]
     bias: Float[np.ndarray, " c"]
     classes: Int[np.ndarray, " c"]
     penalty: float
-    accuracy: float | None = None
+    held_out: float | None = None
 
     def columns(self, features: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
         """The column of the predicted class of each image; `classes[columns]` is its label."""

@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
+
+SHOWN = 5  # of what is left out
 
 
 def scenes(
@@ -48,32 +50,23 @@ def scenes(
             and say so. Photos without masks are always skipped, and counted.
         out: folder for the results.
     """
-    if least < 2 or top < 1 or pictures < 0:
-        raise ValueError(
-            f"--least, --top, --pictures: got {least}, {top} and {pictures}; give at least 2, 1 and 0 of them"
-        )
+    _check_counts(least, top, pictures)
     from jaxcam.applications.scene_counts import save_scene_objects
-    from jaxcam.applications.scene_objects import find_scene_objects
+    from jaxcam.applications.scene_objects import PARTS, find_scene_objects
     from jaxcam.applications.scene_pictures import save_scene_sheets
     from jaxcam.checkpoints import checkpoint_hash, load
 
     params = load(checkpoint)
     known = _read(layout, data_dir, masks, split).of(category, least=1).checked(on_error=on_error).of(least=least)
-    if known.dataset.skipped:
-        print(_warning(known.dataset.skipped), file=sys.stderr)
-    found = find_scene_objects(
-        params,
-        known,
-        threshold=threshold,
-        overlap=overlap,
-        batch_size=batch_size,
-        journal=(journal := out / "photos.jsonl.part"),
-        settings={"checkpoint_sha256": checkpoint_hash(checkpoint)},
-    )
+    _warn(known.dataset.skipped)
+    how: dict[str, Any] = {"settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}, "keep": out}
+    how |= {"threshold": threshold, "overlap": overlap, "batch_size": batch_size}
+    found = find_scene_objects(params, known, **how)
     options = {"data_dir": str(data_dir), "layout": layout, "split": split, "least": least}
     files = save_scene_objects(found, out, checkpoint=checkpoint, top=top, options=options)
     sheets = save_scene_sheets(params, known, found, out, pictures=pictures, top=top) if pictures else []
-    journal.unlink(missing_ok=True)
+    for name in PARTS:
+        (out / name).unlink(missing_ok=True)
     print(found.text(top=top), f"in {out}: {', '.join([*files, *sheets])}", sep="\n\n")
     return 0
 
@@ -91,6 +84,14 @@ def _read(layout, data_dir, masks, split):
     return ade20k(data_dir, split=split) if layout == "ade20k" else sun(data_dir, split=split)
 
 
-def _warning(skipped):
-    shown = "; ".join(skipped[:5]) + ("; ..." if len(skipped) > 5 else "")
-    return f"warning: left out {len(skipped)} photos or scene categories: {shown}"
+def _check_counts(least, top, pictures):
+    if least < 2 or top < 1 or pictures < 0:
+        raise ValueError(
+            f"--least, --top, --pictures: got {least}, {top} and {pictures}; give at least 2, 1 and 0 of them"
+        )
+
+
+def _warn(skipped):
+    if skipped:
+        shown = "; ".join(skipped[:SHOWN]) + ("; ..." if len(skipped) > SHOWN else "")
+        print(f"warning: left out {len(skipped)} photos or scene categories: {shown}", file=sys.stderr)

@@ -94,7 +94,7 @@ class Segmentation(Objects):
         if not path.is_file():
             return self.names
         try:
-            objects = json.loads(path.read_text(encoding="utf-8"))["annotation"]["object"]
+            objects = json.loads(path.read_text(encoding="utf-8", errors="replace"))["annotation"]["object"]
             whole = [entry for entry in objects if int(entry["parts"]["part_level"]) == 0]
             return {int(entry["name_ndx"]): _first(entry["name"]) for entry in whole}
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -145,8 +145,8 @@ class Scenes:
         if broken and on_error == "stop":
             more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
             raise ValueError(
-                f"scenes: {len(broken)} photos with files that do not do: {'; '.join(broken[:SHOWN])}{more}; "
-                "--on-error skip leaves them out"
+                f"scenes: {len(broken)} photos whose files cannot be used: {'; '.join(broken[:SHOWN])}{more}; "
+                'on_error "skip" leaves them out'
             )
         left = [index for index, (why, _) in enumerate(wrong) if not why]
         if not left:
@@ -192,7 +192,7 @@ def scene_folder(
     photos = folder(data_dir, split=split)
     root = Path(masks) if split is None else Path(masks, split)
     if not root.is_dir():
-        raise ValueError(f"{root}: no such folder; give the one with <scene>/<photo>/<object>.png for --masks")
+        raise ValueError(f"{root}: no such folder; give the one that holds <scene>/<photo>/<object>.png")
     stems = Counter((example.label, _name(example)) for example in photos)
     twice = [f"{photos.classes[label]}/{stem}" for (label, stem), count in stems.items() if count > 1]
     if twice:

@@ -76,22 +76,26 @@ def save_scene_sheet(
         axes.set_axis_off()
         return axes
 
-    style: dict[str, Any] = {"parse_math": False, "va": "top"}
-    page.text(MARGIN / WIDTH, 1 - 0.2 / height, title, fontsize=15, weight="bold", color=INK, **style)
-    page.text(MARGIN / WIDTH, 1 - 0.53 / height, subtitle, fontsize=SMALL, color=GREY, **style)
+    def write(below: float, text: str, **style: Any) -> None:
+        page.text(MARGIN / WIDTH, 1 - below / height, text, parse_math=False, va="top", **style)
+
+    write(0.2, title, fontsize=15, weight="bold", color=INK)
+    write(0.53, subtitle, fontsize=SMALL, color=GREY)
     colours = {name: COLOURS[rank % len(COLOURS)] for rank, (name, _) in enumerate(overlapping)}
     half = (WIDTH - 3 * MARGIN) / 2
-    _list(
-        area(MARGIN, HEAD, half, lists - 0.2), "objects most often under high activation", overlapping, colours, lines
-    )
-    _list(area(2 * MARGIN + half, HEAD, half, lists - 0.2), "most frequent objects", frequent, colours, lines)
+    columns = (("objects most often under high activation", overlapping), ("most frequent objects", frequent))
+    for number, (heading, objects) in enumerate(columns):
+        _list(area(MARGIN + number * (half + MARGIN), HEAD, half, lists - 0.2), heading, objects, colours, lines)
     for number, photo in enumerate(photos):
-        below = HEAD + lists + number * row
-        places = (MARGIN + column * (CELL_WIDTH + MARGIN) for column in range(COLUMNS))
-        cells = [area(place, below, CELL_WIDTH, row - 0.15) for place in places]
+        sides = (MARGIN + column * (CELL_WIDTH + MARGIN) for column in range(COLUMNS))
+        cells = [area(side, HEAD + lists + number * row, CELL_WIDTH, row - 0.15) for side in sides]
         _draw_photo(cells, photo, colours, threshold)
     foot = f"middle: the scene's map, and a line around its high activation, at least {threshold:g} of the maximum"
-    page.text(MARGIN / WIDTH, 0.2 / height, foot, fontsize=SMALL, color=GREY, parse_math=False)
+    write(height - 0.35, foot, fontsize=SMALL, color=GREY)
+    _save(path, page)
+
+
+def _save(path: str | os.PathLike[str], page: Figure) -> None:
     with whole_file(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is an empty frame
         FigureCanvasAgg(page).print_png(file)
