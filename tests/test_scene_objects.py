@@ -265,7 +265,7 @@ def test_mistakes_in_folders(command, home, tmp_path, capsys):
         ("folder", home / "photos", tmp_path / "gone", "gone: no such folder; give the one that holds <scene>/<photo>"),
         ("folder", home / "photos", None, "--masks: got None for the layout folder"),
         ("folder", home / "photos", tmp_path / "none", "got no photo with objects among 12"),
-        ("sun", home, home / "masks", "for the layout sun; give the folder of masks with folder alone"),
+        ("sun", home, home / "masks", "for the layout sun; folder needs the folder of masks, the others"),
         ("sun", home, None, "Images: no such folder"),
         ("ade20k", home, None, "training; give the folder that holds images"),
     ):

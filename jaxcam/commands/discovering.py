@@ -78,7 +78,9 @@ def _read(layout, data_dir, masks, split):
     from jaxcam.datasets.sun import sun
 
     if (layout == "folder") != (masks is not None):
-        raise ValueError(f"--masks: got {masks} for the layout {layout}; give the folder of masks with folder alone")
+        raise ValueError(
+            f"--masks: got {masks} for the layout {layout}; folder needs the folder of masks, the others have theirs"
+        )
     if layout == "folder":
         return scene_folder(data_dir, masks=masks, split=split)
     return ade20k(data_dir, split=split) if layout == "ade20k" else sun(data_dir, split=split)
