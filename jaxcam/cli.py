@@ -8,6 +8,7 @@ from functools import partial
 import tyro
 
 from jaxcam.commands.comparing import compare
+from jaxcam.commands.discovering import scenes
 from jaxcam.commands.evaluation import evaluate
 from jaxcam.commands.exporting import export
 from jaxcam.commands.methods import methods
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "methods": methods,
     "networks": networks,
     "pack": pack,
+    "scenes": scenes,
 }
 
 

@@ -20,12 +20,15 @@ class LinearSvm(NamedTuple):
         bias: (c,).
         classes: (c,) the label that each column stands for.
         penalty: C, the weight of the training images' losses.
+        held_out: accuracy on the training images while cross-validation held them out, the best of
+            all C.
     """
 
     kernel: Float[np.ndarray, "k c"]
     bias: Float[np.ndarray, " c"]
     classes: Int[np.ndarray, " c"]
     penalty: float
+    held_out: float | None = None
 
     def columns(self, features: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
         """The column of the predicted class of each image; `classes[columns]` is its label."""
@@ -62,7 +65,7 @@ def fit_svm(features: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -
     kernel, bias = best.coef_.T, best.intercept_
     if len(classes) == 2:  # scikit-learn's has one column then, for the second class
         kernel, bias = kernel * [-1, 1], bias * [-1, 1]
-    return LinearSvm(kernel, bias, classes, best.C)
+    return LinearSvm(kernel, bias, classes, best.C, float(search.best_score_))
 
 
 def _unit(features):
