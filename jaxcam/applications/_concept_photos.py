@@ -48,6 +48,15 @@ def photos_of_folders(
 
     Raises:
         ValueError: for a folder that is missing or has no image, photos that are in both, or fewer than two.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     for name in ("cat/1.jpg", "cat/2.jpg", "none/dog/3.jpg", "none/4.jpg"):
+    ...         Path(home, name).parent.mkdir(parents=True, exist_ok=True)
+    ...         _ = Path(home, name).write_text(name)
+    ...     found = photos_of_folders(f"{home}/cat", f"{home}/none")
+    >>> found.name, [path.name for path in found.pool]
+    ('cat', ['4.jpg', '3.jpg'])
     """
     with_it, without = photos_in(positives), photos_in(negatives)
     both = same_photos(without, with_it)
@@ -72,7 +81,8 @@ def photos_of_phrase(
 ) -> ConceptPhotos:
     """A concept's photos by their captions; see `jaxcam.datasets.captions.spoken_of` for which these are.
 
-    Photos that are missing are left out and counted, and so are negatives with the very bytes of a positive.
+    Photos that are missing are left out and counted (of the negatives those that were drawn), and so are negatives with
+    the very bytes of a positive.
 
     Args:
         captions: as for `jaxcam.datasets.captions.read_captions`.
@@ -83,6 +93,8 @@ def photos_of_phrase(
 
     Raises:
         ValueError: for captions in another form, a phrase without a photo, or fewer than two photos of a kind.
+
+    >>> photos = photos_of_phrase("annotations/captions_train2014.json", "train2014", "mirror")  # doctest: +SKIP
     """
     if not Path(photos).is_dir():
         raise ValueError(f"{photos}: no such folder; give the one of the photos that the captions are of")
@@ -105,7 +117,7 @@ def photos_of_phrase(
 
 
 def with_gallery(
-    photos: ConceptPhotos, gallery: str | os.PathLike[str], relevant: str | os.PathLike[str] | None = None
+    photos: ConceptPhotos, gallery: str | os.PathLike[str], *, relevant: str | os.PathLike[str] | None = None
 ) -> ConceptPhotos:
     """Photos to rank, less those that the concept is learned from, which are counted.
 
@@ -116,6 +128,8 @@ def with_gallery(
 
     Raises:
         ValueError: for a folder that is missing or has no image, or of which nothing is left.
+
+    >>> with_gallery(photos, "holiday", relevant="holiday/sunsets")  # doctest: +SKIP
     """
     shown = () if relevant is None else photos_in(relevant)
     others = photos_in(gallery)
@@ -188,7 +202,8 @@ def _drawn(
         raise ValueError(f"pool: got {count} to draw from {len(photos)} negatives; give 2 or more, as far as they go")
     if seed < 0:
         raise ValueError(f"seed: got {seed}; give a whole number from 0")
-    chosen, passed = [], 0
+    chosen: list[int] = []
+    passed = 0
     for index in np.random.default_rng(seed).permutation(len(photos)).tolist():
         if len(chosen) == count:
             break

@@ -6,8 +6,9 @@ CVPR 2015, arXiv 1411.5328. Concepts without any label, as factors of the featur
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -79,8 +80,8 @@ class Concept(NamedTuple):
             f"{photos.name}: {len(photos.positives)} positives, {len(photos.pool)} negatives to mine in, "
             f"{len(photos.gallery)} photos ranked" + (f", {sum(photos.relevant)} show it" if photos.relevant else "")
         ]
-        lines += [f"left out: {count} {why}" for why, count in photos.left_out.items() if count]
-        lines += [f"left out: {len(self.unreadable)} that cannot be read"] if self.unreadable else []
+        lines += [f"left out: {why} ({count})" for why, count in photos.left_out.items() if count]
+        lines += [f"left out: photos that cannot be read ({len(self.unreadable)})"] if self.unreadable else []
         lines += ["", f"{'round':<10}{'negatives':>10}{'false positives left':>24}{'average precision %':>24}"]
         for number, found in enumerate(self.rounds):
             precision = f"{self.average_precisions[number]:.2f}" if self.average_precisions else "-"
@@ -225,16 +226,15 @@ def find_concept(
         raise ValueError(
             "gallery, relevant: none of the photos to rank, or of those that show the concept, can be read"
         )
-    read = ConceptPhotos(
-        photos.name,
-        _those(photos.positives, rows[0]),
-        _those(photos.pool, rows[1]),
-        _those(ranked, rows[2]),
-        tuple(relevant.tolist()),
-        photos.left_out,
+    read = replace(
+        photos,
+        positives=_those(photos.positives, rows[0]),
+        pool=_those(photos.pool, rows[1]),
+        gallery=_those(ranked, rows[2]),
+        relevant=tuple(relevant.tolist()),
     )
-    options = {"rounds": rounds, "start": start, "add": add, "seed": seed}
-    learned = learn_concept(positives[rows[0]], pool[rows[1]], name=photos.name, **options)
+    how: dict[str, Any] = {"rounds": rounds, "start": start, "add": add, "seed": seed}
+    learned = learn_concept(positives[rows[0]], pool[rows[1]], name=photos.name, **how)
     scores = [each.detector.scores(gallery[rows[2]]) for each in learned]
     precisions = tuple(average_precision(each, relevant) for each in scores) if photos.relevant else ()
     return Concept(read, learned, scores[-1], precisions, unreadable)

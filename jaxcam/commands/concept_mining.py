@@ -1,6 +1,7 @@
 """`jaxcam concept`: a concept from weakly labelled photos."""
 
 from pathlib import Path
+from typing import Any
 
 OUT_OF_FOLDERS = "--positives DIR --negatives DIR"
 OUT_OF_CAPTIONS = '--captions FILE --photos DIR --phrase "mirror in lake"'
@@ -52,35 +53,34 @@ def concept(
         out: folder for concept.json, ranking.jsonl, detector.json, concept.png and heatmaps.
     """
     given = {"positives": positives, "negatives": negatives, "captions": captions, "photos": photos, "phrase": phrase}
-    _check_choice(given, gallery, relevant, top)
+    way: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    _check_choice(way, gallery, relevant, top)
     import shutil
 
-    from jaxcam.applications._concept_report import save_concept
     from jaxcam.applications.concept_mining import find_concept, photos_of_folders, photos_of_phrase, with_gallery
+    from jaxcam.applications.concept_report import save_concept
     from jaxcam.checkpoints import checkpoint_hash, load
 
     params = load(checkpoint)
-    if positives is not None and negatives is not None:
-        chosen = photos_of_folders(positives, negatives, pool=pool, seed=seed)
-    else:
-        chosen = photos_of_phrase(captions, photos, phrase, pool=pool, seed=seed)
+    find = photos_of_folders if "positives" in way else photos_of_phrase
+    chosen = find(**way, pool=pool, seed=seed)
     if gallery is not None:
-        chosen = with_gallery(chosen, gallery, relevant)
-    how = {"rounds": rounds, "start": start, "add": add, "seed": seed}
+        chosen = with_gallery(chosen, gallery, relevant=relevant)
+    how: dict[str, Any] = {"rounds": rounds, "start": start, "add": add, "seed": seed}
     keep = out / f".features-{checkpoint_hash(checkpoint)[:16]}"
     found = find_concept(params, chosen, batch_size=batch_size, keep=keep, **how)
-    options = {key: str(value) for key, value in (given | {"gallery": gallery, "relevant": relevant}).items() if value}
-    files = save_concept(params, found, out, checkpoint=checkpoint, options={**options, **how, "pool": pool}, top=top)
+    told = {**way, "gallery": gallery, "relevant": relevant, "pool": pool, **how}
+    options = {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
+    files = save_concept(params, found, out, checkpoint=checkpoint, options=options, top=top)
     shutil.rmtree(keep)
     print(found, f"in {out}: {', '.join(files[:4])} and {len(files) - 4} heatmaps", sep="\n\n")
     return 0
 
 
-def _check_choice(given, gallery, relevant, top):
+def _check_choice(way, gallery, relevant, top):
     """Refuse all but one of the two ways to give photos, before anything slow is imported."""
-    names = tuple(name for name, value in given.items() if value is not None)
-    if names not in (("positives", "negatives"), ("captions", "photos", "phrase")):
-        told = " ".join(f"--{name}" for name in names) or "none of them"
+    if tuple(way) not in (("positives", "negatives"), ("captions", "photos", "phrase")):
+        told = " ".join(f"--{name}" for name in way) or "none of them"
         raise ValueError(f"photos: got {told}; give either {OUT_OF_FOLDERS}, or {OUT_OF_CAPTIONS}")
     if relevant is not None and gallery is None:
         raise ValueError("--relevant: it needs --gallery, a folder of other photos to rank these among")

@@ -29,6 +29,7 @@ from jaxcam.whole_files import whole_file
 
 REPORT, RANKING, DETECTOR, SHEET = "concept.json", "ranking.jsonl", "detector.json", "concept.png"
 LONGEST_SIDE = 640  # pixels of a heatmap
+BATCH = 32
 COLUMNS, CELL_WIDTH, CELL_HEIGHT = 3, 3.6, 2.35  # inches
 LETTERS = 44  # of a file's name
 
@@ -68,11 +69,16 @@ def save_concept(
 
     Returns:
         The files' names.
+
+    Raises:
+        ValueError: for less than one photo to show, or a network without cells.
+
+    >>> save_concept(params, found, "out", checkpoint="tiny_imagenet", options={}, top=12)  # doctest: +SKIP
     """
     if top < 1:
         raise ValueError(f"top: got {top}; give at least 1 photo to show")
     out, photos, ranked = Path(out), found.photos, found.ranked
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"path": str(photos.gallery[place]), "score": float(found.scores[place]), **_relevant(found, place)}
         for place in ranked
     ]
@@ -98,9 +104,8 @@ def _told(found: Concept) -> dict[str, Any]:
     for number, each in enumerate(found.rounds):
         added = [str(photos.pool[row]) for row in each.negatives[before:]]
         entry = {"negatives": len(each.negatives), "false_positives_left": each.false_positives}
-        entry |= {"penalty": each.detector.penalty}
-        entry |= {"average_precision": found.average_precisions[number]} if found.average_precisions else {}
-        rounds.append({**entry, "added": added})
+        precision = {"average_precision": found.average_precisions[number]} if found.average_precisions else {}
+        rounds.append({**entry, "penalty": each.detector.penalty, **precision, "added": added})
         before = len(each.negatives)
     counts = {"positives": len(photos.positives), "pool": len(photos.pool), "ranked": len(photos.gallery)}
     counts |= {"relevant": sum(photos.relevant)} if photos.relevant else {}
@@ -114,17 +119,18 @@ def _relevant(found: Concept, place: int | np.integer) -> dict[str, bool]:
 
 
 def _show(params: Params, found: Concept, places: np.ndarray) -> list[Shown]:
-    """The photos at some places of the gallery with their maps, from one forward pass."""
-    card, paths = params.card, [found.photos.gallery[place] for place in places]
-    how = card.preprocessing.interpolation
-    squashed = [resize_image(read_image(path), card.image_size, interpolation=how) for path in paths]
-    cells = np.asarray(evidence(params, np.stack(squashed), found.rounds[-1].detector, size="cells").maps)
+    """The photos at some places of the gallery, with their maps."""
+    (height, width), how = params.card.image_size, params.card.preprocessing.interpolation
     shown = []
-    for path, place, some in zip(paths, places, cells, strict=True):
-        photo = read_image(path, max_side=LONGEST_SIDE)
-        heat = overlay(photo, _upsampled(some, photo.shape[:2]))
-        relevant = _relevant(found, place).get("relevant")
-        shown.append(Shown(path, float(found.scores[place]), relevant, photo, heat))
+    for some in np.split(places, range(BATCH, len(places), BATCH)):
+        paths = [found.photos.gallery[place] for place in some]
+        squashed = [resize_image(read_image(path), (height, width), interpolation=how) for path in paths]
+        maps = evidence(params, np.stack(squashed), found.rounds[-1].detector, size="cells").maps
+        for path, place, cells in zip(paths, some, np.asarray(maps), strict=True):
+            photo = read_image(path, max_side=LONGEST_SIDE)
+            heat = overlay(photo, _upsampled(cells, photo.shape[:2]))
+            relevant = _relevant(found, place).get("relevant")
+            shown.append(Shown(path, float(found.scores[place]), relevant, photo, heat))
     return shown
 
 
@@ -137,12 +143,17 @@ def _save_sheet(path: Path, shown: Sequence[Shown], name: str) -> None:
     """A PNG with each photo beside its heatmap, the highest score first."""
     rows = ceil(len(shown) / COLUMNS)
     columns = min(COLUMNS, len(shown))
-    size = (columns * CELL_WIDTH, rows * CELL_HEIGHT + 0.5)
+    size = (columns * CELL_WIDTH, rows * CELL_HEIGHT + 0.7)
     figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
-    figure.suptitle(name, fontsize=12, fontweight="bold", parse_math=False)
+    figure.suptitle(_tail(name), fontsize=12, fontweight="bold", parse_math=False)
+    note = "heat: where the evidence for the concept lies, from none (blue) to the most in that photo (red)"
+    if shown[0].relevant is not None:
+        note += "\ngreen: shows the concept · red: does not"
+    figure.supxlabel(note, fontsize=8.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
+        axes.set_anchor("N")
     for number, (axes, each) in enumerate(zip(grid.flat, shown, strict=False), start=1):
         gap = np.full((each.photo.shape[0], max(1, each.photo.shape[1] // 40), 3), 255, np.uint8)
         axes.imshow(np.concatenate([each.photo, gap, each.heat], axis=1), interpolation="bicubic")
