@@ -63,7 +63,7 @@ def test_mining_puts_right_what_random_negatives_leave_wrong(found, photos):
     assert not {"03", "11", "17"} & set(stems[:8])
     assert set(stems[8:]) == {"03", "11", "17"}
     assert {photos.gallery[place].parent.name for place in found.ranked[:8]} == {"shown"}
-    assert found.rounds[-1].false_positives == 0
+    assert (found.rounds[-1].true_positives, found.rounds[-1].false_positives) == (8, 0)
 
 
 def test_map_lights_up_the_concept_and_adds_up_to_the_score(found, params, photos):
@@ -100,6 +100,7 @@ def test_rounds_are_those_of_a_plain_loop(add):
         scores = plain.decision_function(unit[1])
         wrong = [row for row in range(60) if scores[row] > 0 and row not in each.negatives]
         assert each.false_positives == len(wrong)
+        assert each.true_positives == (plain.decision_function(unit[0]) > 0).sum()
         if number + 1 < len(found):
             hardest = sorted(wrong, key=lambda row: -scores[row])[:add]
             assert found[number + 1].negatives.tolist() == each.negatives.tolist() + hardest
@@ -189,7 +190,7 @@ def test_command_with_folders(command, home, params, found, tmp_path, capsys):
     assert not list(tmp_path.glob(".features*"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "red: 8 positives, 24 negatives to mine in, 24 photos ranked, 8 show it"
-    assert lines[-3].split() == ["1", "11", "0", "100.00"]
+    assert lines[-3].split() == ["1", "11", "8", "0", "100.00"]
 
 
 def test_command_with_captions(command, home, captions, tmp_path, capsys):

@@ -45,11 +45,13 @@ class Round(NamedTuple):
         negatives: (m,) rows of the pool; in a later round those of the one before come first, then the added ones,
             the highest score first.
         false_positives: how many of the pool's other photos it scores above 0.
+        true_positives: how many of the positives it does. Where these are few, no false positive left means little.
     """
 
     detector: Detector
     negatives: Int[np.ndarray, " m"]
     false_positives: int
+    true_positives: int
 
 
 class Concept(NamedTuple):
@@ -82,10 +84,13 @@ class Concept(NamedTuple):
         ]
         lines += [f"left out: {why} ({count})" for why, count in photos.left_out.items() if count]
         lines += [f"left out: photos that cannot be read ({len(self.unreadable)})"] if self.unreadable else []
-        lines += ["", f"{'round':<10}{'negatives':>10}{'false positives left':>24}{'average precision %':>24}"]
+        heads = ("negatives", "positives found", "false positives left", "average precision %")
+        lines += ["", "".join([f"{'round':<6}", *(f"{head:>{len(head) + 3}}" for head in heads)])]
         for number, found in enumerate(self.rounds):
             precision = f"{self.average_precisions[number]:.2f}" if self.average_precisions else "-"
-            lines.append(f"{number:<10}{len(found.negatives):>10}{found.false_positives:>24}{precision:>24}")
+            cells = (len(found.negatives), found.true_positives, found.false_positives, precision)
+            row = (f"{cell:>{len(head) + 3}}" for cell, head in zip(cells, heads, strict=True))
+            lines.append("".join([f"{number:<6}", *row]))
         return "\n".join(lines)
 
 
@@ -124,8 +129,8 @@ def learn_concept(
     >>> positives = np.array([[9.0, 1.0, 0.0], [8.0, 2.0, 0.0], [9.0, 0.0, 1.0]])
     >>> pool = np.array([[0.0, 1.0, 8.0], [0.0, 9.0, 0.0], [9.0, 0.0, 9.0], [9.0, 9.0, 0.0]])
     >>> found = learn_concept(positives, pool, start=2, seed=1)
-    >>> [(len(each.negatives), each.false_positives) for each in found]
-    [(2, 1), (3, 0)]
+    >>> [(len(each.negatives), each.true_positives, each.false_positives) for each in found]
+    [(2, 3, 1), (3, 3, 0)]
     """
     start = min(max(2, len(positives)), len(pool)) if start is None else start
     add = len(positives) if add is None else add
@@ -139,7 +144,8 @@ def learn_concept(
         scores = detector.scores(pool)
         wrong = scores > 0
         wrong[chosen] = False
-        found.append(Round(detector, chosen, int(wrong.sum())))
+        right = detector.scores(positives) > 0
+        found.append(Round(detector, chosen, int(wrong.sum()), int(right.sum())))
         if len(found) > rounds or not wrong.any():
             return tuple(found)
         ranked = np.argsort(-scores, kind="stable")

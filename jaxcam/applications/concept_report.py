@@ -103,7 +103,8 @@ def _told(found: Concept) -> dict[str, Any]:
     photos, rounds, before = found.photos, [], 0
     for number, each in enumerate(found.rounds):
         added = [str(photos.pool[row]) for row in each.negatives[before:]]
-        entry = {"negatives": len(each.negatives), "false_positives_left": each.false_positives}
+        entry = {"negatives": len(each.negatives), "positives_found": each.true_positives}
+        entry |= {"false_positives_left": each.false_positives}
         precision = {"average_precision": found.average_precisions[number]} if found.average_precisions else {}
         rounds.append({**entry, "penalty": each.detector.penalty, **precision, "added": added})
         before = len(each.negatives)

@@ -55,6 +55,12 @@ def concept(
     given = {"positives": positives, "negatives": negatives, "captions": captions, "photos": photos, "phrase": phrase}
     way: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     _check_choice(way, gallery, relevant, top)
+    how: dict[str, Any] = {"rounds": rounds, "start": start, "add": add, "seed": seed}
+    return _find(way, {"gallery": gallery, "relevant": relevant, "pool": pool}, checkpoint, how, top, batch_size, out)
+
+
+def _find(way, further, checkpoint, how, top, batch_size, out):
+    """Gather the photos, learn the concept, write everything down, and print the table."""
     import shutil
 
     from jaxcam.applications.concept_mining import find_concept, photos_of_folders, photos_of_phrase, with_gallery
@@ -62,14 +68,13 @@ def concept(
     from jaxcam.checkpoints import checkpoint_hash, load
 
     params = load(checkpoint)
-    find = photos_of_folders if "positives" in way else photos_of_phrase
-    chosen = find(**way, pool=pool, seed=seed)
-    if gallery is not None:
-        chosen = with_gallery(chosen, gallery, relevant=relevant)
-    how: dict[str, Any] = {"rounds": rounds, "start": start, "add": add, "seed": seed}
+    gather = photos_of_folders if "positives" in way else photos_of_phrase
+    photos = gather(**way, pool=further["pool"], seed=how["seed"])
+    if further["gallery"] is not None:
+        photos = with_gallery(photos, further["gallery"], relevant=further["relevant"])
     keep = out / f".features-{checkpoint_hash(checkpoint)[:16]}"
-    found = find_concept(params, chosen, batch_size=batch_size, keep=keep, **how)
-    told = {**way, "gallery": gallery, "relevant": relevant, "pool": pool, **how}
+    found = find_concept(params, photos, batch_size=batch_size, keep=keep, **how)
+    told = {**way, **further, **how}
     options = {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
     files = save_concept(params, found, out, checkpoint=checkpoint, options=options, top=top)
     shutil.rmtree(keep)
