@@ -8,6 +8,7 @@ from functools import partial
 import tyro
 
 from jaxcam.commands.comparing import compare
+from jaxcam.commands.concept_mining import concept
 from jaxcam.commands.discovering import scenes
 from jaxcam.commands.evaluation import evaluate
 from jaxcam.commands.exporting import export
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "export": export,
     "compare": compare,
+    "concept": concept,
     "methods": methods,
     "networks": networks,
     "pack": pack,
