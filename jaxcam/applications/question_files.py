@@ -47,12 +47,14 @@ class Questions(NamedTuple):
         asked: the questions, in the order of their file.
         photos: the photos as a data set of one class, by their ids' order.
         image_ids: of the photos, ascending.
-        skipped: what was left out, and why, a sentence each.
+        left_out: how many questions are missing, for want of their photos.
+        skipped: those photos, and what is wrong with each, a sentence each.
     """
 
     asked: tuple[Question, ...]
     photos: Dataset
     image_ids: tuple[int, ...]
+    left_out: int = 0
     skipped: tuple[str, ...] = ()
 
     def rows(self) -> list[int]:
@@ -106,8 +108,8 @@ def read_questions(
         raise ValueError(f"images: none of the {len(wanted)} photos that are asked about is in {images}; give theirs")
     photos = photos.without(unreadable)
     image_ids = tuple(image_id for image_id in sorted(files) if image_id not in lost)
-    skipped = (f"{len(asked) - len(left)} questions left out: {lost[first]}" for first in sorted(lost)[:1])
-    return Questions(left, photos, image_ids, (*skipped, *(lost[other] for other in sorted(lost)[1:])))
+    reasons = tuple(lost[image_id] for image_id in sorted(lost))
+    return Questions(left, photos, image_ids, len(asked) - len(left), reasons)
 
 
 def _paired(questions: Path, annotations: Path) -> tuple[Question, ...]:
@@ -131,11 +133,12 @@ def _question(asked: dict[str, Any], answered: dict[str, Any], path: Path) -> Qu
             f"{path}: question {number} is about image {answered['image_id']} there, and about {image_id} in the "
             "questions; give the questions and the annotations of one split"
         )
-    answers = [entry.get("answer") if isinstance(entry, dict) else None for entry in answered["answers"]]
-    if len(answers) < 2 or not all(isinstance(answer, str) for answer in answers):
-        raise ValueError(f"{path}: question {number} has {answers!r:.80} for answers; expected those of 10 people")
+    given = [entry.get("answer") if isinstance(entry, dict) else None for entry in answered["answers"]]
+    answers = tuple(answer for answer in given if isinstance(answer, str))
+    if len(answers) < max(2, len(given)):
+        raise ValueError(f"{path}: question {number} has {given!r:.80} for answers; expected those of 10 people")
     kind = str(answered.get("answer_type") or "")
-    return Question(number, image_id, asked["question"], answered["multiple_choice_answer"], tuple(answers), kind)
+    return Question(number, image_id, asked["question"], answered["multiple_choice_answer"], answers, kind)
 
 
 def _by_id(path: Path, key: str, fields: dict[str, tuple[type, str]]) -> dict[int, dict[str, Any]]:
@@ -175,7 +178,9 @@ def _photos(folder: Path, wanted: set[int]) -> dict[int, Path]:
         if match is None or path.suffix.lower() not in EXTENSIONS or int(match[1]) not in wanted:
             continue
         if int(match[1]) in found:
-            raise ValueError(f"{folder}: image {int(match[1])} is there twice: {found[int(match[1])].name}, {path.name}")
+            raise ValueError(
+                f"{folder}: image {int(match[1])} is there twice: {found[int(match[1])].name}, {path.name}"
+            )
         found[int(match[1])] = path
     return found
 

@@ -8,12 +8,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-MARKS = ";/[]\"{}()=+\\_-><@`,?!"
+MARKS = ';/[]"{}()=+\\_-><@`,?!'
 ARTICLES = {"a", "an", "the"}
-NUMBERS = {
-    word: str(number)
-    for number, word in enumerate("zero one two three four five six seven eight nine ten".split())
-} | {"none": "0"}  # fmt: skip
+NUMBER_WORDS = "zero one two three four five six seven eight nine ten"
+NUMBERS = {word: str(number) for number, word in enumerate(NUMBER_WORDS.split())} | {"none": "0"}
 
 # Words whose apostrophes are put back where exactly one of them is missing.
 CONTRACTIONS = """
@@ -24,13 +22,13 @@ CONTRACTIONS = """
     there'd've there're there's they'd they'd've they'll they're they've wasn't we'd've we've weren't what'll what're
     what's what've when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't would've
     wouldn't wouldn't've y'all y'all'd've y'all'll you'd you'd've you'll you're you've
-""".split()
+"""
 WHOLE_WORDS = {
     word[:place] + word[place + 1 :]: word
-    for word in CONTRACTIONS
+    for word in CONTRACTIONS.split()
     for place, letter in enumerate(word)
     if letter == "'"
-} | {"somebody'd": "somebodyd"}  # as the published table has it  # fmt: skip
+} | {"somebody'd": "somebodyd"}  # as the published table has it
 
 COMMA_OF_A_NUMBER = re.compile(r"\d,\d")
 FULL_STOP = re.compile(r"\.(?!\d)")

@@ -1,0 +1,287 @@
+"""Training of the network that answers questions about photos: on pooled features of a network that stays as it is.
+
+Zhou et al., "Simple Baseline for Visual Question Answering", arXiv 1512.02167.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+from tqdm import tqdm
+
+from jaxcam.applications.question_files import Question
+from jaxcam.applications.question_net import AnswerModel, QuestionNet, bags_of, words_of
+from jaxcam.metrics import bootstrap_interval, vqa_accuracy
+from jaxcam.report.table import Figure
+
+USUAL_ANSWERS = 1000
+OVERALL, MOST_FREQUENT = "overall", "always the most frequent answer"
+
+
+@dataclass(frozen=True)
+class AnswerRecipe:
+    """How a model is trained.
+
+    Attributes:
+        answers: how many of the most frequent answers it chooses from, at least 2; None for 1000, or all where there
+            are fewer.
+        min_word_count: words that are in fewer training questions are unknown to it.
+        width: of a word's embedding.
+        epochs: passes over the training questions; the best is kept.
+        batch_size: questions a step.
+        learning_rate: of Adam.
+        held_out: share of the training photos, between 0 and 1, whose questions choose the best epoch.
+        seed: of the choice of those photos, of the first weights and of the order.
+    """
+
+    answers: int | None = None
+    min_word_count: int = 6
+    width: int = 800
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    held_out: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self):
+        least = {"answers": 2, "min_word_count": 1, "width": 1, "epochs": 1, "batch_size": 1}
+        for name, least_one in least.items():
+            value = getattr(self, name)
+            if value is not None and value < least_one:
+                raise ValueError(f"{name}: got {value}; give at least {least_one}")
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out: got {self.held_out}; give a share of the photos, between 0 and 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate: got {self.learning_rate}; give one above 0")
+
+
+class _Table(NamedTuple):
+    """Questions as arrays: known words, the photo's row, and the place of the answer, -1 where it is unknown."""
+
+    bags: Int[Array, "n m"]
+    rows: Int[Array, " n"]
+    targets: Int[Array, " n"]
+
+
+def train_answers(
+    features: Float[np.ndarray, "i k"],
+    rows: Sequence[int],
+    asked: Sequence[Question],
+    recipe: AnswerRecipe | None = None,
+    *,
+    progress: bool = True,
+) -> AnswerModel:
+    """A `QuestionNet` trained by cross-entropy with the most frequent human answers.
+
+    A share of the photos is held out, and with them all their questions. Vocabulary and answers come from the other
+    questions; those of them with another answer are not trained on. The epoch whose answers to the held-out questions
+    have the highest VQA accuracy is kept, the first one where several have. The same arguments give the same model.
+
+    Args:
+        features: (i, k) of the photos, see `jaxcam.applications.pooled_features`.
+        rows: the photo of each question, an index into the features.
+        asked: the questions.
+        recipe: how to train.
+        progress: show it on stderr.
+
+    Returns:
+        The model. Its record has the "recipe", "counts" of questions, photos, words and answers, an entry an epoch in
+        "history", the "best_epoch", and "figures" of the held-out questions.
+
+    Raises:
+        ValueError: for fewer than two photos, fewer answers than asked for or fewer than two, or no word that is
+            frequent enough.
+    """
+    recipe = recipe or AnswerRecipe()
+    places = np.asarray(rows, np.int32)
+    held, words, answers = choose_words(rows, asked, recipe)
+    table = _table(asked, places, words, answers)
+    known = np.asarray(table.targets) >= 0
+    # Of length 1 on average, as a word's embedding is at first; the kernel takes the scale in at the end.
+    scale = float(np.linalg.norm(features[places[~held]], axis=1).mean()) or 1.0
+    scaled = jnp.asarray(features / np.float32(scale), jnp.float32)
+    net = QuestionNet(len(words), recipe.width, len(answers))
+    judged, out = [question for question, left in zip(asked, held, strict=True) if left], np.flatnonzero(held)
+
+    def judge(variables: Any) -> float:
+        chosen = _predict(net, variables, scaled, table, out, recipe.batch_size)
+        return 100 * float(_accuracies(answers, chosen, judged).mean())
+
+    train = np.flatnonzero(~held & known)
+    variables, best, history = _best_of_epochs(net, recipe, (scaled, table), train, judge, progress)
+    kernel = variables["params"]["answers"]["kernel"]
+    variables["params"]["answers"]["kernel"] = kernel.at[recipe.width :].divide(scale)
+    counts = {"questions": len(asked), "photos": len(np.unique(places)), "held_out": int(held.sum())}
+    counts |= {"held_out_photos": len(np.unique(places[held])), "words": len(words), "answers": len(answers)}
+    counts |= {"unknown_answer": int((~known & ~held).sum()), "unknown_answer_held_out": int((~known & held).sum())}
+    model = AnswerModel(variables, words, answers, {"recipe": asdict(recipe), "counts": counts})
+    model.record.update(history=history, best_epoch=best, figures=answer_figures(model, features, places[held], judged))
+    return model
+
+
+def choose_words(
+    rows: Sequence[int], asked: Sequence[Question], recipe: AnswerRecipe
+) -> tuple[Bool[np.ndarray, " n"], tuple[str, ...], tuple[str, ...]]:
+    """Which questions are held out, and the words and answers of the others, from the most frequent.
+
+    Raises:
+        ValueError: as `train_answers`.
+    """
+    held = _held_out(np.asarray(rows, np.int32), recipe)
+    fit = [question for question, out in zip(asked, held, strict=True) if not out]
+    return held, _vocabulary(fit, recipe.min_word_count), _answers(fit, recipe.answers)
+
+
+def answer_figures(
+    model: AnswerModel, features: Float[np.ndarray, "i k"], rows: Sequence[int] | np.ndarray, asked: Sequence[Question]
+) -> dict[str, dict[str, float]]:
+    """VQA accuracy of a model's most probable answers: overall, by the kind of answer, and what one answer would reach.
+
+    Args:
+        model: of `train_answers` or `load_model`.
+        features: (i, k) of the photos.
+        rows: the photo of each question, an index into the features.
+        asked: the questions; each counts, also where its answer is none of the model's.
+
+    Returns:
+        Name -> fields of a Figure: percent, its 95% bootstrap interval (photos are drawn, with all their questions),
+        and the number of questions. "always the most frequent answer" is that of the training questions.
+    """
+    places = np.asarray(rows, np.int32)
+    table = _table(asked, places, model.words, model.answers)
+    chosen = _predict(model.net, model.variables, jnp.asarray(features), table, np.arange(len(asked)), 256)
+    found = _accuracies(model.answers, chosen, asked)
+    plain = _accuracies(model.answers, [0] * len(asked), asked)
+    kinds = np.array([question.kind for question in asked])
+    everywhere = np.ones(len(asked), bool)
+    figures = {OVERALL: _figure(found, places, everywhere)}
+    figures |= {kind: _figure(found, places, kinds == kind) for kind in sorted(set(kinds.tolist()) - {""})}
+    figures[MOST_FREQUENT] = _figure(plain, places, everywhere)
+    return {name: figure._asdict() for name, figure in figures.items()}
+
+
+def _accuracies(answers, columns, asked):
+    """VQA accuracy of the answer chosen for each question."""
+    pairs = zip(columns, asked, strict=True)
+    return np.array([vqa_accuracy(answers[column], question.human_answers) for column, question in pairs])
+
+
+def _held_out(rows, recipe):
+    """Which questions are about the photos that are held out."""
+    photos = np.unique(rows)
+    if len(photos) < 2:
+        raise ValueError(f"questions: got {len(photos)} photos; give at least 2, to hold one out")
+    count = min(max(1, round(recipe.held_out * len(photos))), len(photos) - 1)
+    return np.isin(rows, np.random.default_rng(recipe.seed).permutation(photos)[:count])
+
+
+def _vocabulary(asked, least):
+    counts = Counter(word for question in asked for word in words_of(question.text))
+    words = tuple(word for word, count in _by_frequency(counts) if count >= least)
+    if not words:
+        most = max(counts.values(), default=0)
+        raise ValueError(
+            f"min_word_count: got {least}, but no word is in more than {most} training questions; lower it"
+        )
+    return words
+
+
+def _answers(asked, wanted):
+    counts = Counter(question.answer for question in asked)
+    if len(counts) < 2:
+        raise ValueError(
+            f"questions: all {len(asked)} to train on have the answer {asked[0].answer!r}; give others too"
+        )
+    if wanted is not None and wanted > len(counts):
+        raise ValueError(f"answers: got {wanted}, but the training questions have {len(counts)} answers; give no more")
+    return tuple(answer for answer, _ in _by_frequency(counts)[: USUAL_ANSWERS if wanted is None else wanted])
+
+
+def _by_frequency(counts):
+    """From the most frequent; of equals, in the order of the alphabet."""
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _table(asked, rows, words, answers):
+    places = {answer: place for place, answer in enumerate(answers)}
+    targets = [places.get(question.answer, -1) for question in asked]
+    bags = bags_of([question.text for question in asked], words)
+    return _Table(jnp.asarray(bags), jnp.asarray(rows), jnp.asarray(targets, jnp.int32))
+
+
+def _best_of_epochs(net, recipe, data, train, judge, progress):
+    """The variables after the epoch with the best answers, as `judge` has it, its number, and what each epoch gave."""
+    features, table = data
+    optimizer = optax.adam(recipe.learning_rate)
+    variables = net.init(jax.random.key(recipe.seed), table.bags[:1], features[:1])
+    state = variables, optimizer.init(variables)
+    best, history = -1, []
+    with tqdm(range(1, recipe.epochs + 1), "training", unit=" epochs", disable=not progress) as bar:
+        for epoch in bar:
+            order = np.random.default_rng((recipe.seed, epoch)).permutation(train)
+            state, loss = _epoch(net, optimizer, state, features, table, _batched(order, recipe.batch_size))
+            right = judge(state[0])
+            history.append({"epoch": epoch, "loss": float(loss), "held_out": right})
+            bar.set_postfix_str(f"loss {float(loss):.3f}, held out {right:.2f}%")
+            if right > (history[best]["held_out"] if best >= 0 else -1):
+                best, variables = epoch - 1, state[0]
+    return variables, best + 1, history
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _epoch(net: QuestionNet, optimizer: Any, state: Any, features: Array, table: _Table, order: Array) -> Any:
+    """The state after all batches (steps, b) of an epoch, and the mean loss; -1 fills up the last batch."""
+
+    def loss(variables, chosen):
+        count = (chosen >= 0).sum().astype(jnp.float32)
+        scores = net.apply(variables, table.bags[chosen], features[table.rows[chosen]])
+        losses = optax.softmax_cross_entropy_with_integer_labels(scores, table.targets[chosen])
+        total = jnp.where(chosen >= 0, losses, 0.0).sum()
+        return total / count, (total, count)
+
+    def step(state, chosen):
+        variables, moments = state
+        gradients, sums = jax.grad(loss, has_aux=True)(variables, chosen)
+        updates, moments = optimizer.update(gradients, moments, variables)
+        return (optax.apply_updates(variables, updates), moments), sums
+
+    state, (totals, counts) = jax.lax.scan(step, state, order)
+    return state, totals.sum() / counts.sum()
+
+
+def _predict(net, variables, features, table, chosen, batch_size):
+    """The column of the most probable answer to each of some questions."""
+    found = _columns(net, variables, features, table, _batched(chosen, batch_size))
+    return np.asarray(found).ravel()[: len(chosen)]
+
+
+@partial(jax.jit, static_argnums=0)
+def _columns(net: QuestionNet, variables: Any, features: Array, table: _Table, order: Array) -> Int[Array, "s b"]:
+    def columns(chosen):
+        scores: Any = net.apply(variables, table.bags[chosen], features[table.rows[chosen]])
+        return scores.argmax(-1)
+
+    return jax.lax.map(columns, order)
+
+
+def _batched(order, batch_size):
+    """Indices in rows of one size, the last one filled up with -1."""
+    size = min(batch_size, len(order))
+    batches = np.full((-(-len(order) // size), size), -1, np.int32)
+    batches.ravel()[: len(order)] = order
+    return jnp.asarray(batches)
+
+
+def _figure(accuracies, photos, chosen):
+    """The mean of some accuracies in percent, with its interval over photos."""
+    _, photo = np.unique(photos[chosen], return_inverse=True)
+    sums = np.stack([np.bincount(photo, accuracies[chosen]), np.bincount(photo)], axis=1)
+    low, high = bootstrap_interval(sums, lambda total: 100 * float(total[0] / total[1]))
+    return Figure(100 * float(accuracies[chosen].mean()), low, high, int(chosen.sum()))
