@@ -93,6 +93,11 @@ def answer_question(
     Raises:
         ValueError: for a question of which no word is known, another number of features than the model's, a `top` below
             1, or more than one image.
+
+    >>> model = load_model("runs/vqa")  # doctest: +SKIP
+    >>> params = jaxcam.load(model.record["checkpoint"])  # doctest: +SKIP
+    >>> found = answer_question(params, model, photo, "What colour is the cat?")  # doctest: +SKIP
+    >>> dict(zip(found.known, found.words[0], strict=True))  # doctest: +SKIP
     """
     if top < 1:
         raise ValueError(f"top: got {top}; give at least 1 answer")

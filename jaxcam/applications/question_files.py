@@ -88,6 +88,10 @@ def read_questions(
         ValueError: for a file that is missing, damaged or of another kind, questions without answers or answers without
             a question, an id given twice, photos that are not to be skipped, or where nothing is left.
 
+    >>> names = ("v2_OpenEnded_mscoco_val2014_questions.json", "v2_mscoco_val2014_annotations.json")
+    >>> questions = read_questions(*names, "val2014")  # doctest: +SKIP
+    >>> questions.asked[0].text, questions.asked[0].answer  # doctest: +SKIP
+
     Source: https://visualqa.org/download.html
     """
     check_on_error(on_error)

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int
 from safetensors import safe_open
 from safetensors.numpy import save as to_safetensors
 
+from jaxcam.arrays import type_of_array
 from jaxcam.checkpoints.hashes import leaf_hashes
 from jaxcam.whole_files import whole_file
 
@@ -35,7 +36,7 @@ class QuestionNet(nn.Module):
 
     s_a = sum_w e_w . u_a + f . v_a + b_a, with e_w the embedding of word w, f the pooled features and (u_a, v_a) the
     weights of answer a. Words and photo are added and never multiplied: what a word says of an answer is the same for
-    all photos, so the network cannot learn both "is it red?" and "is it blue?".
+    all photos. So it cannot learn to answer both "is it red?" and "is it blue?" of red and blue photos.
 
     Attributes:
         num_words: of the vocabulary.
@@ -48,7 +49,7 @@ class QuestionNet(nn.Module):
     num_answers: int
 
     @nn.compact
-    def __call__(self, bags: Int[Array, "b m"], images: Float[Array, "b k"]) -> Float[Array, "b c"]:
+    def __call__(self, bags: Int[type_of_array, "b m"], images: Float[type_of_array, "b k"]) -> Float[Array, "b c"]:
         """Scores before the softmax, of bags of words (-1 where there are fewer) and pooled features."""
         rows = nn.Embed(self.num_words, self.width, name="embedding")(jnp.maximum(bags, 0))
         words = jnp.where((bags >= 0)[..., None], rows, 0.0).sum(1)
@@ -119,6 +120,14 @@ def save_model(model: AnswerModel, folder: str | os.PathLike[str]) -> None:
 
     Raises:
         ValueError: for a record that is no JSON.
+
+    >>> import tempfile
+    >>> answers = {"kernel": jnp.zeros((6, 2)), "bias": jnp.zeros(2)}
+    >>> variables = {"params": {"embedding": {"embedding": jnp.zeros((3, 4))}, "answers": answers}}
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     save_model(AnswerModel(variables, ("is", "it", "red"), ("no", "yes"), {}), home)
+    ...     load_model(home).image_kernel.shape
+    (2, 2)
     """
     params = model.variables["params"]
     arrays = {name: np.asarray(params[name.split("/")[0]][name.split("/")[1]]) for name in LEAVES}

@@ -150,8 +150,8 @@ def explain_photo(
         raise ValueError(f"{error}; --checkpoint says where the network of the model {folder} is now") from None
     if found_hash != model.record["checkpoint_sha256"]:
         raise ValueError(
-            f"checkpoint {name}: got one with the hash {found_hash[:12]}; the model {folder} was trained on the features "
-            f"of {model.record['checkpoint']} with the hash {model.record['checkpoint_sha256'][:12]}"
+            f"checkpoint {name}: its hash is {found_hash[:12]}; model {folder} was trained on features of "
+            f"{model.record['checkpoint']}, whose hash is {model.record['checkpoint_sha256'][:12]}"
         )
     found = answer_question(load(name), model, image, question, top=top)
     stem = f"{photo.stem}.answers"
@@ -229,7 +229,7 @@ def _lines(found: Answering) -> list[str]:
     for row, answer in enumerate(found.answers):
         shares = [
             *zip(found.known, found.words[row], strict=True),
-            ("photo", found.photo[row]),
+            ("the photo", found.photo[row]),
             ("bias", found.bias[row]),
         ]
         told = ", ".join(f"{name} {share:+.2f}" for name, share in shares)

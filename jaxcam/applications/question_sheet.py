@@ -1,7 +1,8 @@
 """The picture of an answered question: the photo, a heatmap an answer, and under each what speaks for it."""
 
 import os
-from textwrap import shorten
+import warnings
+from textwrap import shorten, wrap
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from jaxcam.report.heatmaps import overlay
 from jaxcam.report.sheet import save_sheet
 
 DPI = 150
-# Inches.
-PHOTO_HEIGHT, WIDEST, NARROWEST, BAR, GAP, LEFT, TOP, BETWEEN, FOOT = 2.4, 4.0, 2.1, 0.23, 1.0, 0.95, 0.75, 0.75, 0.75
+# Inches: of the pictures, then of what stands around them.
+HIGHEST, WIDEST, NARROWEST = 2.4, 4.0, 2.1
+SIDE, GAP, BELOW, FOOT, BAR = 0.45, 1.0, 0.5, 0.2, 0.23
+QUESTION, CAPTION_SIZE = 13.0, 7.5  # points
 FOR, AGAINST, PHOTO, GREY = "#d1495b", "#3b6fb6", "#2a2a2a", "#6b6b6b"
 LETTERS = 16  # of a word
 CAPTION = (
     "Heat: where the photo speaks for the answer, from nothing (blue) to its most (red), each map by its own maximum. "
-    "Bars: shares of the answer's score,\nof each word, of the photo (the mean of the map) and of the bias; red for, "
+    "Bars: shares of the answer's score, of each word, of the photo (the mean of the map) and of the bias; red for, "
     "blue against. The maps do not depend on the question."
 )
 
@@ -34,32 +37,45 @@ def save_answering(path: str | os.PathLike[str], photo: Photos, found: Answering
         found: of `answer_question`.
         title: of the photo, such as its file's name.
     """
-    save_sheet(path, draw_answering(photo, found, title=title))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is an empty frame
+        save_sheet(path, draw_answering(photo, found, title=title))
 
 
 def draw_answering(photo: Photos, found: Answering, *, title: str = "") -> Figure:
     """The figure that `save_answering` writes."""
-    width = float(np.clip(PHOTO_HEIGHT * photo.shape[1] / photo.shape[0], NARROWEST, WIDEST))
-    bars = BAR * (len(found.known) + 2)
+    aspect = photo.shape[1] / photo.shape[0]
+    height = min(HIGHEST, WIDEST / aspect)
+    width, bars = max(height * aspect, NARROWEST), BAR * (len(found.known) + 2)
     columns = 1 + len(found.answers)
-    size = LEFT / 2 + columns * width + (columns - 1) * GAP + LEFT / 2, TOP + PHOTO_HEIGHT + BETWEEN + bars + FOOT
-    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+    page = 2 * SIDE + columns * width + (columns - 1) * GAP
+    title_lines = _wrapped(found.question, page, QUESTION, lines=2)
+    caption_lines = _wrapped(CAPTION, page, CAPTION_SIZE, lines=9)
+    top = 0.55 + 0.25 * len(title_lines)
+    charts = top + height + BELOW
+    total = charts + bars + 0.3 + 0.14 * len(caption_lines) + FOOT
+    figure = Figure(figsize=(page, total), dpi=DPI, facecolor="white")
 
-    def axes(column: int, top: float, height: float) -> Axes:
-        left = LEFT / 2 + column * (width + GAP)
-        return figure.add_axes((left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1]))
+    def axes(column: int, upper: float, tall: float) -> Axes:
+        left = SIDE + column * (width + GAP)
+        return figure.add_axes((left / page, 1 - (upper + tall) / total, width / page, tall / total))
 
-    plain: dict[str, Any] = {"parse_math": False}
-    figure.text(LEFT / 2 / size[0], 1 - 0.3 / size[1], shorten(found.question, 110), size=13, weight="bold", **plain)
-    _show(axes(0, TOP, PHOTO_HEIGHT), photo, shorten(title, 40) or "photo", "normal")
-    _unknown(axes(0, TOP + PHOTO_HEIGHT + BETWEEN, bars), found)
+    style: dict[str, Any] = {"parse_math": False, "linespacing": 1.2}
+    figure.text(SIDE / page, 1 - 0.15 / total, "\n".join(title_lines), size=QUESTION, weight="bold", va="top", **style)
+    _show(axes(0, top, height), photo, shorten(title, 30, placeholder="…") or "photo", "normal")
+    _unknown(axes(0, charts, bars), found)
     limits = _limits(found)
-    for column, (answer, share) in enumerate(zip(found.answers, found.probabilities, strict=True), start=1):
-        heat = overlay(photo, found.maps[column - 1])
-        _show(axes(column, TOP, PHOTO_HEIGHT), heat, f"{shorten(answer, 24)}  {share:.1%}", "bold")
-        _bars(axes(column, TOP + PHOTO_HEIGHT + BETWEEN, bars), found, column - 1, limits)
-    figure.text(LEFT / 2 / size[0], 0.2 / size[1], CAPTION, size=7.5, color=GREY, **plain)
+    for row, (answer, share) in enumerate(zip(found.answers, found.probabilities, strict=True)):
+        name = f"{shorten(answer, 20, placeholder='…')}  {share:.1%}"
+        _show(axes(row + 1, top, height), overlay(photo, found.maps[row]), name, "bold")
+        _bars(axes(row + 1, charts, bars), found, row, limits)
+    figure.text(SIDE / page, FOOT / total, "\n".join(caption_lines), size=CAPTION_SIZE, color=GREY, **style)
     return figure
+
+
+def _wrapped(text: str, page: float, size: float, *, lines: int) -> list[str]:
+    """Text in lines as long as the page is wide, for letters of usual width: .6 of their height, and a bit."""
+    return wrap(text, int((page - 2 * SIDE) / (0.65 * size / 72)), max_lines=lines, placeholder=" …")
 
 
 def _show(axes: Axes, picture: Photos, title: str, weight: str) -> None:
@@ -73,7 +89,9 @@ def _unknown(axes: Axes, found: Answering) -> None:
     axes.set_axis_off()
     lines = ["score = words + photo + bias"]
     if found.unknown:
-        lines += ["", "unknown, left out:", *(shorten(word, 2 * LETTERS) for word in found.unknown[:4])]
+        rest = len(found.unknown) - 4
+        lines += ["", "unknown, left out:", *(word[:LETTERS] for word in found.unknown[:4])]
+        lines += [f"and {rest} more"] if rest > 0 else []
     axes.text(0, 1, "\n".join(lines), size=8.5, va="top", color=GREY, parse_math=False)
 
 
@@ -87,7 +105,7 @@ def _limits(found: Answering) -> tuple[float, float]:
 
 def _bars(axes: Axes, found: Answering, row: int, limits: tuple[float, float]) -> None:
     """A bar a word, and one each for photo and bias."""
-    names = [*(shorten(word, LETTERS, placeholder="…") for word in found.known), "the photo", "bias"]
+    names = [*(word[:LETTERS] for word in found.known), "the photo", "bias"]
     shares = [*found.words[row].tolist(), float(found.photo[row]), float(found.bias[row])]
     places = range(len(names))
     axes.barh(places, shares, color=[FOR if share > 0 else AGAINST for share in shares], height=0.7)

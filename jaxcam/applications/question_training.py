@@ -6,7 +6,7 @@ Zhou et al., "Simple Baseline for Visual Question Answering", arXiv 1512.02167.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -82,7 +82,8 @@ def train_answers(
 
     A share of the photos is held out, and with them all their questions. Vocabulary and answers come from the other
     questions; those of them with another answer are not trained on. The epoch whose answers to the held-out questions
-    have the highest VQA accuracy is kept, the first one where several have. The same arguments give the same model.
+    have the highest VQA accuracy is kept, the first one where several have. On CPUs the same arguments give the same
+    model, to the last bit.
 
     Args:
         features: (i, k) of the photos, see `jaxcam.applications.pooled_features`.
@@ -97,7 +98,11 @@ def train_answers(
 
     Raises:
         ValueError: for fewer than two photos, fewer answers than asked for or fewer than two, or no word that is
-            frequent enough.
+            frequent enough; for a learning rate that is too high.
+
+    >>> features = pooled_features(params, questions.photos)  # doctest: +SKIP
+    >>> model = train_answers(features, questions.rows(), questions.asked)  # doctest: +SKIP
+    >>> model.record["figures"]["overall"]["value"]  # doctest: +SKIP
     """
     recipe = recipe or AnswerRecipe()
     places = np.asarray(rows, np.int32)
@@ -105,7 +110,7 @@ def train_answers(
     table = _table(asked, places, words, answers)
     known = np.asarray(table.targets) >= 0
     # Of length 1 on average, as a word's embedding is at first; the kernel takes the scale in at the end.
-    scale = float(np.linalg.norm(features[places[~held]], axis=1).mean()) or 1.0
+    scale = float(np.linalg.norm(features[np.unique(places[~held])], axis=1).mean()) or 1.0
     scaled = jnp.asarray(features / np.float32(scale), jnp.float32)
     net = QuestionNet(len(words), recipe.width, len(answers))
     judged, out = [question for question, left in zip(asked, held, strict=True) if left], np.flatnonzero(held)
@@ -219,20 +224,30 @@ def _table(asked, rows, words, answers):
 def _best_of_epochs(net, recipe, data, train, judge, progress):
     """The variables after the epoch with the best answers, as `judge` has it, its number, and what each epoch gave."""
     features, table = data
-    optimizer = optax.adam(recipe.learning_rate)
-    variables = net.init(jax.random.key(recipe.seed), table.bags[:1], features[:1])
+    optimizer = _adam(recipe.learning_rate)
+    variables = jax.jit(net.init)(jax.random.key(recipe.seed), table.bags[:1], features[:1])
     state = variables, optimizer.init(variables)
     best, history = -1, []
     with tqdm(range(1, recipe.epochs + 1), "training", unit=" epochs", disable=not progress) as bar:
         for epoch in bar:
             order = np.random.default_rng((recipe.seed, epoch)).permutation(train)
             state, loss = _epoch(net, optimizer, state, features, table, _batched(order, recipe.batch_size))
+            if not np.isfinite(loss):
+                raise ValueError(
+                    f"learning_rate: got {recipe.learning_rate}, and a loss of {loss} in epoch {epoch}; lower it"
+                )
             right = judge(state[0])
             history.append({"epoch": epoch, "loss": float(loss), "held_out": right})
             bar.set_postfix_str(f"loss {float(loss):.3f}, held out {right:.2f}%")
             if right > (history[best]["held_out"] if best >= 0 else -1):
                 best, variables = epoch - 1, state[0]
     return variables, best + 1, history
+
+
+@lru_cache
+def _adam(learning_rate):
+    """The same object for the same rate, so that another training compiles nothing."""
+    return optax.adam(learning_rate)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
