@@ -12,10 +12,11 @@ from jaxtyping import Float
 
 from jaxcam.applications.pooled import pooled_features
 from jaxcam.applications.question_answering import Answering, answer_question
+from jaxcam.applications.question_figures import answer_figures
 from jaxcam.applications.question_files import Questions, read_questions
 from jaxcam.applications.question_net import FILE, load_model, save_model
 from jaxcam.applications.question_sheet import save_answering
-from jaxcam.applications.question_training import AnswerRecipe, answer_figures, choose_words, train_answers
+from jaxcam.applications.question_training import AnswerRecipe, choose_words, train_answers
 from jaxcam.checkpoints import checkpoint_hash, load
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.origin import origin

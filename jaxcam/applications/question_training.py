@@ -7,22 +7,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 from tqdm import tqdm
 
+from jaxcam.applications.question_figures import Table, accuracies, answer_figures, batched, predict, tabulate
 from jaxcam.applications.question_files import Question
-from jaxcam.applications.question_net import AnswerModel, QuestionNet, bags_of, words_of
-from jaxcam.metrics import bootstrap_interval, vqa_accuracy
-from jaxcam.report.table import Figure
+from jaxcam.applications.question_net import AnswerModel, QuestionNet, words_of
 
 USUAL_ANSWERS = 1000
-OVERALL, MOST_FREQUENT = "overall", "always the most frequent answer"
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,6 @@ class AnswerRecipe:
             raise ValueError(f"learning_rate: got {self.learning_rate}; give one above 0")
 
 
-class _Table(NamedTuple):
-    """Questions as arrays: known words, the photo's row, and the place of the answer, -1 where it is unknown."""
-
-    bags: Int[Array, "n m"]
-    rows: Int[Array, " n"]
-    targets: Int[Array, " n"]
-
-
 def train_answers(
     features: Float[np.ndarray, "i k"],
     rows: Sequence[int],
@@ -107,7 +97,7 @@ def train_answers(
     recipe = recipe or AnswerRecipe()
     places = np.asarray(rows, np.int32)
     held, words, answers = choose_words(rows, asked, recipe)
-    table = _table(asked, places, words, answers)
+    table = tabulate(asked, places, words, answers)
     known = np.asarray(table.targets) >= 0
     # Of length 1 on average, as a word's embedding is at first; the kernel takes the scale in at the end.
     scale = float(np.linalg.norm(features[np.unique(places[~held])], axis=1).mean()) or 1.0
@@ -116,8 +106,8 @@ def train_answers(
     judged, out = [question for question, left in zip(asked, held, strict=True) if left], np.flatnonzero(held)
 
     def judge(variables: Any) -> float:
-        chosen = _predict(net, variables, scaled, table, out, recipe.batch_size)
-        return 100 * float(_accuracies(answers, chosen, judged).mean())
+        chosen = predict(net, variables, scaled, table, out, recipe.batch_size)
+        return 100 * float(accuracies(answers, chosen, judged).mean())
 
     train = np.flatnonzero(~held & known)
     variables, best, history = _best_of_epochs(net, recipe, (scaled, table), train, judge, progress)
@@ -142,40 +132,6 @@ def choose_words(
     held = _held_out(np.asarray(rows, np.int32), recipe)
     fit = [question for question, out in zip(asked, held, strict=True) if not out]
     return held, _vocabulary(fit, recipe.min_word_count), _answers(fit, recipe.answers)
-
-
-def answer_figures(
-    model: AnswerModel, features: Float[np.ndarray, "i k"], rows: Sequence[int] | np.ndarray, asked: Sequence[Question]
-) -> dict[str, dict[str, float]]:
-    """VQA accuracy of a model's most probable answers: overall, by the kind of answer, and what one answer would reach.
-
-    Args:
-        model: of `train_answers` or `load_model`.
-        features: (i, k) of the photos.
-        rows: the photo of each question, an index into the features.
-        asked: the questions; each counts, also where its answer is none of the model's.
-
-    Returns:
-        Name -> fields of a Figure: percent, its 95% bootstrap interval (photos are drawn, with all their questions),
-        and the number of questions. "always the most frequent answer" is that of the training questions.
-    """
-    places = np.asarray(rows, np.int32)
-    table = _table(asked, places, model.words, model.answers)
-    chosen = _predict(model.net, model.variables, jnp.asarray(features), table, np.arange(len(asked)), 256)
-    found = _accuracies(model.answers, chosen, asked)
-    plain = _accuracies(model.answers, [0] * len(asked), asked)
-    kinds = np.array([question.kind for question in asked])
-    everywhere = np.ones(len(asked), bool)
-    figures = {OVERALL: _figure(found, places, everywhere)}
-    figures |= {kind: _figure(found, places, kinds == kind) for kind in sorted(set(kinds.tolist()) - {""})}
-    figures[MOST_FREQUENT] = _figure(plain, places, everywhere)
-    return {name: figure._asdict() for name, figure in figures.items()}
-
-
-def _accuracies(answers, columns, asked):
-    """VQA accuracy of the answer chosen for each question."""
-    pairs = zip(columns, asked, strict=True)
-    return np.array([vqa_accuracy(answers[column], question.human_answers) for column, question in pairs])
 
 
 def _held_out(rows, recipe):
@@ -214,13 +170,6 @@ def _by_frequency(counts):
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _table(asked, rows, words, answers):
-    places = {answer: place for place, answer in enumerate(answers)}
-    targets = [places.get(question.answer, -1) for question in asked]
-    bags = bags_of([question.text for question in asked], words)
-    return _Table(jnp.asarray(bags), jnp.asarray(rows), jnp.asarray(targets, jnp.int32))
-
-
 def _best_of_epochs(net, recipe, data, train, judge, progress):
     """The variables after the epoch with the best answers, as `judge` has it, its number, and what each epoch gave."""
     features, table = data
@@ -231,7 +180,7 @@ def _best_of_epochs(net, recipe, data, train, judge, progress):
     with tqdm(range(1, recipe.epochs + 1), "training", unit=" epochs", disable=not progress) as bar:
         for epoch in bar:
             order = np.random.default_rng((recipe.seed, epoch)).permutation(train)
-            state, loss = _epoch(net, optimizer, state, features, table, _batched(order, recipe.batch_size))
+            state, loss = _epoch(net, optimizer, state, features, table, batched(order, recipe.batch_size))
             if not np.isfinite(loss):
                 raise ValueError(
                     f"learning_rate: got {recipe.learning_rate}, and a loss of {loss} in epoch {epoch}; lower it"
@@ -251,7 +200,7 @@ def _adam(learning_rate):
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _epoch(net: QuestionNet, optimizer: Any, state: Any, features: Array, table: _Table, order: Array) -> Any:
+def _epoch(net: QuestionNet, optimizer: Any, state: Any, features: Array, table: Table, order: Array) -> Any:
     """The state after all batches (steps, b) of an epoch, and the mean loss; -1 fills up the last batch."""
 
     def loss(variables, chosen):
@@ -269,34 +218,3 @@ def _epoch(net: QuestionNet, optimizer: Any, state: Any, features: Array, table:
 
     state, (totals, counts) = jax.lax.scan(step, state, order)
     return state, totals.sum() / counts.sum()
-
-
-def _predict(net, variables, features, table, chosen, batch_size):
-    """The column of the most probable answer to each of some questions."""
-    found = _columns(net, variables, features, table, _batched(chosen, batch_size))
-    return np.asarray(found).ravel()[: len(chosen)]
-
-
-@partial(jax.jit, static_argnums=0)
-def _columns(net: QuestionNet, variables: Any, features: Array, table: _Table, order: Array) -> Int[Array, "s b"]:
-    def columns(chosen):
-        scores: Any = net.apply(variables, table.bags[chosen], features[table.rows[chosen]])
-        return scores.argmax(-1)
-
-    return jax.lax.map(columns, order)
-
-
-def _batched(order, batch_size):
-    """Indices in rows of one size, the last one filled up with -1."""
-    size = min(batch_size, len(order))
-    batches = np.full((-(-len(order) // size), size), -1, np.int32)
-    batches.ravel()[: len(order)] = order
-    return jnp.asarray(batches)
-
-
-def _figure(accuracies, photos, chosen):
-    """The mean of some accuracies in percent, with its interval over photos."""
-    _, photo = np.unique(photos[chosen], return_inverse=True)
-    sums = np.stack([np.bincount(photo, accuracies[chosen]), np.bincount(photo)], axis=1)
-    low, high = bootstrap_interval(sums, lambda total: 100 * float(total[0] / total[1]))
-    return Figure(100 * float(accuracies[chosen].mean()), low, high, int(chosen.sum()))
