@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxcam.applications import question_runs
+from jaxcam.applications.question_files import read_questions
 from jaxcam.applications.question_net import AnswerModel, load_model, save_model
 from jaxcam.checkpoints import checkpoint_hash
 from jaxcam.cli import main
@@ -110,6 +112,53 @@ def test_a_model_is_for_the_network_it_was_trained_on(made, tmp_path, capsys):
     assert "--checkpoint says where the network of the model" in capsys.readouterr().err
     assert main([*explain, "--checkpoint", "tiny_imagenet"]) == 2
     assert "was trained on features of ./moved, whose hash is 000000000000" in capsys.readouterr().err
+
+
+def test_a_pass_over_photos_goes_on_where_it_stopped(made, tmp_path, monkeypatch):
+    """Four files of eight photos; the second pass was cut off, and one file is damaged later."""
+    photos, calls = read_questions(*made[0], progress=False).photos, []
+
+    def pooled(params, part, **_):
+        calls.append(len(part))
+        if len(calls) == 3:
+            raise InterruptedError
+        return np.array([[int(example.path.stem[-3:]), 1] for example in part], np.float32)
+
+    monkeypatch.setattr(question_runs, "PART", 8)
+    monkeypatch.setattr(question_runs, "pooled_features", pooled)
+    keep = partial(question_runs.kept_features, colour_params(), photos, tmp_path, checkpoint="tiny_imagenet")
+    with pytest.raises(InterruptedError):
+        keep()
+    assert keep()[:, 0].tolist() == list(range(1, 31))
+    assert calls == [8, 8, 8, 8, 6]
+    damaged = next(path for path in tmp_path.iterdir() if len(np.load(path)) == 6)
+    damaged.write_bytes(damaged.read_bytes()[:-4])
+    assert keep()[:, 0].tolist() == list(range(1, 31))
+    assert calls[5:] == [6]
+
+
+@pytest.mark.slow
+def test_questions_about_missing_photos_are_counted(colours, tmp_path, capsys):
+    files, _ = make_questions(tmp_path)
+    (files[2] / f"COCO_made_{7:012}.jpg").unlink()
+    train = ["vqa", "train", *given(files), *OPTIONS, "--answers", "4", "--out", str(tmp_path / "model")]
+    assert main(train) == 2
+    assert "--on-error skip leaves out their questions" in capsys.readouterr().err
+    assert main([*train, "--on-error", "skip"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("58 questions about 29 photos\n")
+    assert "left out of the training: 2 questions about 1 missing or damaged photos" in told
+    counts = json.loads((tmp_path / "model/training.json").read_text())["counts"]
+    share = counts["unknown_answer"] / (counts["questions"] - counts["held_out"])
+    assert f"  {share:.1%} of the questions to train on" in told
+    assert share > 0.1
+
+
+@pytest.mark.slow
+def test_a_loss_that_explodes_is_an_error(made, colours, tmp_path, capsys):
+    train = ["vqa", "train", *given(made[0]), *OPTIONS, "--learning-rate", "1e38", "--out", str(tmp_path)]
+    assert main(train) == 2
+    assert "learning_rate: got 1e+38, and a loss of" in capsys.readouterr().err
 
 
 @pytest.mark.slow
