@@ -16,6 +16,7 @@ from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
+from jaxcam.commands.questions import vqa
 from jaxcam.commands.running import answer, keep_programs
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "networks": networks,
     "pack": pack,
     "scenes": scenes,
+    "vqa": vqa,
 }
 
 

@@ -1,5 +1,6 @@
 """Scores as mergeable counts; they know arrays, and no network."""
 
+from jaxcam.metrics.answers import plain_answer, vqa_accuracy
 from jaxcam.metrics.bootstrap import best_share_interval, bootstrap_interval, share_interval
 from jaxcam.metrics.localization import (
     LocalizationCounts,
@@ -41,9 +42,11 @@ __all__ = [
     "max_box_counts",
     "pixel_average_precision",
     "pixel_counts",
+    "plain_answer",
     "pointed",
     "pointing_accuracy",
     "pointing_counts",
     "rates",
     "share_interval",
+    "vqa_accuracy",
 ]

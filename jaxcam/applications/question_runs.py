@@ -1,0 +1,238 @@
+"""What `jaxcam vqa` does: a model from VQA's files, and a question about a photo answered on disk."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxcam.applications.pooled import pooled_features
+from jaxcam.applications.question_answering import Answering, answer_question
+from jaxcam.applications.question_figures import answer_figures
+from jaxcam.applications.question_files import Questions, read_questions
+from jaxcam.applications.question_net import FILE, load_model, save_model
+from jaxcam.applications.question_sheet import save_answering
+from jaxcam.applications.question_training import AnswerRecipe, choose_words, train_answers
+from jaxcam.checkpoints import checkpoint_hash, load
+from jaxcam.datasets import Dataset
+from jaxcam.evaluation.origin import origin
+from jaxcam.image_files import read_image
+from jaxcam.params import Params
+from jaxcam.photo_reports import MAX_SIDE
+from jaxcam.whole_files import whole_file
+
+PART = 8192  # photos whose features are kept in one file
+REPORT = "training.json"
+
+VqaFiles = tuple[Path, Path, Path]  # questions, annotations, and the folder of the photos
+
+
+def train_on_files(
+    files: VqaFiles,
+    out: Path,
+    recipe: AnswerRecipe,
+    *,
+    validation: VqaFiles | None = None,
+    checkpoint: str = "tiny_imagenet",
+    on_error: str = "stop",
+    progress: bool = True,
+) -> str:
+    """Train a model on a split of VQA, measure it on another, and write it with all that is known of it.
+
+    Args:
+        files: questions, annotations and photos to train on, see `read_questions`.
+        out: folder for `model.safetensors`, `training.json` and the features of the photos, in `features`.
+        recipe: how to train.
+        validation: the files of another split, which is looked at once, at the end.
+        checkpoint: of the network whose features are used.
+        on_error: as for `read_questions`.
+        progress: show it on stderr.
+
+    Returns:
+        What there is to say of it: counts, and VQA accuracies with their intervals.
+
+    Raises:
+        ValueError: as `read_questions` and `train_answers`, before the pass over the photos where it can be known; or
+            for photos that are in both splits.
+    """
+    params = load(checkpoint)
+    parts = {"training": read_questions(*files, on_error=on_error, progress=progress)}
+    choose_words(parts["training"].rows(), parts["training"].asked, recipe)
+    if validation is not None:
+        parts["validation"] = read_questions(*validation, on_error=on_error, progress=progress)
+        _check_apart(**parts)
+    how: dict[str, Any] = {"checkpoint": checkpoint, "progress": progress}
+    features = {name: kept_features(params, part.photos, out / "features", **how) for name, part in parts.items()}
+    given = parts["training"]
+    model = train_answers(features["training"], given.rows(), given.asked, recipe, progress=progress)
+    figures = {"held_out": model.record.pop("figures")}
+    if validation is not None:
+        seen = parts["validation"]
+        figures["validation"] = answer_figures(model, features["validation"], seen.rows(), seen.asked)
+    told = {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
+    told |= {"files": {"training": _told(files)} | ({"validation": _told(validation)} if validation else {})}
+    told["skipped"] = {name: {"questions": part.left_out, "photos": part.skipped} for name, part in parts.items()}
+    model.record.update(told, figures=figures)
+    save_model(model, out)
+    with whole_file(out / REPORT) as file:
+        file.write(f"{json.dumps(model.record, indent=1)}\n".encode())
+    return f"{_report(model.record)}\nin {out}: {FILE}, {REPORT}"
+
+
+def kept_features(
+    params: Params,
+    photos: Dataset,
+    folder: str | os.PathLike[str],
+    *,
+    checkpoint: str,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Float[np.ndarray, "n k"]:
+    """Pooled features of photos, kept in files of some thousand, so that an interrupted pass goes on where it stopped.
+
+    Args:
+        params: a network's.
+        photos: which photos.
+        folder: for the files; each is named by the hash of all that its features depend on.
+        checkpoint: that the params are from.
+        batch_size: photos a step.
+        progress: show it on stderr.
+
+    Returns:
+        float32 (n, k), a row a photo.
+
+    Raises:
+        ValueError: as `pooled_features`.
+    """
+    parts = []
+    for first in range(0, len(photos), PART):
+        part = photos[first : first + PART]
+        path = Path(folder, f"{_name_of(part, checkpoint_hash(checkpoint))}.npy")
+        found = _read_rows(path, len(part))
+        if found is None:
+            found = pooled_features(params, part, batch_size=batch_size, progress=progress)
+            with whole_file(path) as file:
+                np.save(file, found)
+        parts.append(found)
+    return np.concatenate(parts)
+
+
+def explain_photo(
+    folder: Path, photo: Path, question: str, out: Path, *, checkpoint: str | None = None, top: int = 3
+) -> str:
+    """Answer a question about a photo file: `<stem>.answers.png` and `<stem>.answers.json`, each whole or not at all.
+
+    The work is done on a copy of at most 1024 pixels a side, turned upright.
+
+    Args:
+        folder: of the model.
+        photo: the image file.
+        question: about it.
+        out: folder for the two files.
+        checkpoint: where the network is that the model was trained on; None for where it was then.
+        top: number of answers.
+
+    Returns:
+        What is found, a line an answer.
+
+    Raises:
+        ValueError: as `load_model`, `read_image` and `answer_question`, or for another checkpoint than the model's.
+    """
+    model = load_model(folder)
+    image = read_image(photo, orient=True, max_side=MAX_SIDE)
+    name = model.record["checkpoint"] if checkpoint is None else checkpoint
+    try:
+        found_hash = checkpoint_hash(name)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{error}; --checkpoint says where the network of the model {folder} is now") from None
+    if found_hash != model.record["checkpoint_sha256"]:
+        raise ValueError(
+            f"checkpoint {name}: its hash is {found_hash[:12]}; model {folder} was trained on features of "
+            f"{model.record['checkpoint']}, whose hash is {model.record['checkpoint_sha256'][:12]}"
+        )
+    found = answer_question(load(name), model, image, question, top=top)
+    stem = f"{photo.stem}.answers"
+    told = {"photo": str(photo), "picture": f"{stem}.png", "model": str(folder), "checkpoint": name}
+    told |= {"checkpoint_sha256": found_hash, "model_sha256": _hash(folder / FILE), **origin(), **found.as_json()}
+    save_answering(out / f"{stem}.png", image, found, title=photo.name)
+    with whole_file(out / f"{stem}.json") as file:
+        file.write(f"{json.dumps(told, indent=1)}\n".encode())
+    return "\n".join([*_lines(found), f"  -> {out / stem}.png"])
+
+
+def _name_of(photos, network):
+    """A hash of the network and of the photos' names, sizes and times."""
+    stats = [(str(photo.path), photo.path.stat().st_size, photo.path.stat().st_mtime_ns) for photo in photos]
+    return hashlib.sha256(json.dumps([network, stats]).encode()).hexdigest()[:32]
+
+
+def _read_rows(path, count):
+    """The features in a file, or None where it is missing or damaged."""
+    try:
+        found = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.dtype == np.float32 and found.ndim == 2 and len(found) == count else None
+
+
+def _check_apart(training: Questions, validation: Questions) -> None:
+    both = set(training.image_ids) & set(validation.image_ids)
+    if both:
+        raise ValueError(
+            f"--val-images: {len(both)} photos are in both splits, such as image {min(both)}; measure on others"
+        )
+
+
+def _told(files: VqaFiles) -> dict[str, str]:
+    """Names and hashes of the two JSON files, and the folder's name."""
+    questions, annotations, images = files
+    hashes = {"questions_sha256": _hash(questions), "annotations_sha256": _hash(annotations)}
+    return {"questions": questions.name, "annotations": annotations.name, "images": images.name, **hashes}
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _report(record: Mapping[str, Any]) -> str:
+    """Counts, and figures as a table."""
+    counts = record["counts"]
+    held = counts["held_out"]
+    fit = counts["questions"] - held
+    lines = [
+        f"{counts['questions']} questions about {counts['photos']} photos",
+        f"held out: {held} questions about {counts['held_out_photos']} of these photos",
+        f"best epoch on those: {record['best_epoch']} of {record['recipe']['epochs']}",
+        f"{counts['words']} words, {counts['answers']} answers; with another answer:",
+        f"  {counts['unknown_answer'] / fit:.1%} of the questions to train on, which are left out of it",
+        f"  {counts['unknown_answer_held_out'] / held:.1%} of those held out, which are measured on all the same",
+    ]
+    for part, missing in record["skipped"].items():
+        if missing["questions"]:
+            told = f"{missing['questions']} questions about {len(missing['photos'])} missing or damaged photos"
+            lines.append(f"left out of the {part}: {told}")
+    lines += ["", f"{'':<46}questions   VQA accuracy %    95% interval"]
+    for part, figures in record["figures"].items():
+        for name, figure in figures.items():
+            title, interval = f"{part.replace('_', ' ')}: {name}", f"{figure['low']:.2f}..{figure['high']:.2f}"
+            lines.append(f"{title:<46}{figure['n']:>9}{figure['value']:>17.2f}{interval:>16}")
+    return "\n".join(lines)
+
+
+def _lines(found: Answering) -> list[str]:
+    """What is found, a line an answer."""
+    lines = [found.question]
+    for row, answer in enumerate(found.answers):
+        shares = [
+            *zip(found.known, found.words[row], strict=True),
+            ("the photo", found.photo[row]),
+            ("bias", found.bias[row]),
+        ]
+        told = ", ".join(f"{name} {share:+.2f}" for name, share in shares)
+        lines.append(f"  {100 * found.probabilities[row]:5.1f}%  {answer}  (score {found.scores[row]:.2f}: {told})")
+    return [*lines, f"  unknown words, left out: {', '.join(found.unknown)}"] if found.unknown else lines
