@@ -1,0 +1,104 @@
+"""A detector of one concept: scores, maps and the identity between them, and the file that keeps it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxcam.applications.detector import Detector, evidence, fit_detector, load_detector, save_detector
+from jaxcam.forward import features
+from jaxcam.geometry import resize_matrix
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.integers(0, 256, (3, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def cells(tiny_params):
+    """Features of the images before pooling, in float64."""
+    return np.asarray(features(tiny_params, IMAGES), np.float64)
+
+
+@pytest.fixture(scope="module")
+def detector(cells):
+    return Detector(RANDOM.normal(size=cells.shape[-1]), -0.3, 10.0, 0.35, "text")
+
+
+def test_scores_are_the_decision_function_of_scikit_learn():
+    from sklearn.svm import LinearSVC
+
+    positives = RANDOM.normal(size=(12, 6)) + 0.4
+    negatives = RANDOM.normal(size=(9, 6)) - 0.4
+    found = fit_detector(positives, negatives, name="text", threshold=0.5)
+    both = np.concatenate([negatives, positives])
+    unit = both / np.linalg.norm(both, axis=1, keepdims=True)
+    plain = LinearSVC(C=found.penalty, dual=False).fit(unit, [0] * 9 + [1] * 12)
+    np.testing.assert_allclose(found.scores(both), plain.decision_function(unit), rtol=1e-6, atol=1e-8)
+    assert (found.scores(positives).mean() > found.scores(negatives).mean(), found.name, found.threshold) == (
+        True, "text", 0.5,
+    )  # fmt: skip
+
+
+def test_mean_of_the_map_and_bias_are_the_score(tiny_params, cells, detector):
+    """mean(M) + b = w . f / |f| + b on cells: the map is divided by the length that the features are divided by."""
+    found = evidence(tiny_params, IMAGES, detector, size="cells")
+    pooled = cells.mean((1, 2))
+    lengths = np.linalg.norm(pooled, axis=1)
+    expected = cells @ detector.kernel / lengths[:, None, None]
+    np.testing.assert_allclose(found.maps, expected, rtol=1e-4, atol=1e-5)
+    scores = detector.scores(pooled)
+    np.testing.assert_allclose(np.asarray(found.maps).mean((1, 2)) + detector.bias, scores, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-4, atol=1e-5)
+    rows = resize_matrix(cells.shape[1], 32)
+    upsampled = evidence(tiny_params, IMAGES, detector)
+    np.testing.assert_allclose(upsampled.maps, rows @ expected @ rows.T, rtol=1e-4, atol=1e-5)
+
+
+def test_no_features_are_no_evidence():
+    assert Detector(np.ones(2), -0.5, 1.0).scores(np.zeros((1, 2))).tolist() == [-0.5]
+
+
+def test_file_holds_every_bit(detector, tmp_path):
+    save_detector(detector, tmp_path / "a.json", checkpoint="tiny_imagenet", further={"photos": 7})
+    found = load_detector(tmp_path / "a.json", checkpoint="tiny_imagenet")
+    np.testing.assert_array_equal(found.kernel, detector.kernel)
+    assert found[1:] == detector[1:]
+    assert json.loads((tmp_path / "a.json").read_text())["photos"] == 7
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"kernel": [1.0, None]}, "damaged detector"),
+        ({"kernel": []}, "no weights"),
+        ({"bias": float("nan")}, "no numbers"),
+        ({"threshold": 0}, "threshold: got 0"),
+        ({"format": "other"}, "holds no detector"),
+        ({"checkpoint": "other", "checkpoint_sha256": "0"}, "of the checkpoint other, not of tiny_imagenet"),
+    ],
+)
+def test_damaged_file(detector, tmp_path, change, message):
+    path = tmp_path / "a.json"
+    save_detector(detector, path, checkpoint="tiny_imagenet")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=message):
+        load_detector(path, checkpoint="tiny_imagenet")
+
+
+def test_mistakes(tiny_params, detector, tmp_path):
+    some = np.ones((2, 3))
+    with pytest.raises(ValueError, match="negatives: got 1; give at least 2"):
+        fit_detector(some, some[:1])
+    with pytest.raises(ValueError, match="positives: got features with NaN"):
+        fit_detector(some * np.nan, some)
+    with pytest.raises(ValueError, match="got 3 and 2 features a photo"):
+        fit_detector(some, some[:, :2])
+    with pytest.raises(ValueError, match="got 3 a photo for a detector of 64"):
+        detector.scores(some)
+    with pytest.raises(ValueError, match="one of 3 features for a network of 64"):
+        evidence(tiny_params, IMAGES, Detector(np.ones(3), 0.0, 1.0))
+    with pytest.raises(ValueError, match="no such file"):
+        load_detector(tmp_path / "a.json", checkpoint="tiny_imagenet")
+    (tmp_path / "a.json").write_bytes(b"\xff[")
+    with pytest.raises(ValueError, match="cannot be read as a detector"):
+        load_detector(tmp_path / "a.json", checkpoint="tiny_imagenet")
