@@ -54,9 +54,13 @@ class PixelSums(NamedTuple):
             self.hits + other.hits, self.found + other.found, self.text + other.text, self.pixels + other.pixels
         )
 
-    def row(self, index: int) -> dict[str, float]:
-        """Recall, precision and F1 at one of the thresholds, for a report."""
-        return {name: round(float(getattr(self, name)[index]), 3) for name in ("recall", "precision", "f1")}
+    def rows(self) -> list[dict[str, float]]:
+        """Recall, precision and F1 at each of the thresholds, for a report."""
+        columns = {"recall": self.recall, "precision": self.precision, "f1": self.f1}
+        return [
+            {name: round(float(column[index]), 3) for name, column in columns.items()}
+            for index in range(len(self.hits))
+        ]  # fmt: skip
 
 
 def no_pixels(count: int) -> PixelSums:

@@ -194,6 +194,9 @@ def find_text(
 
     Raises:
         ValueError: for no photo, a network that does not fit the detector, or an unreadable photo.
+
+    >>> search = find_text(params, detector, photo_set(text=svt("svt1/test.xml")))  # doctest: +SKIP
+    >>> search.pixels.rows()[-1]["recall"], search.findings[0].boxes  # doctest: +SKIP
     """
     check_on_error(on_error)
     check_network(params, Protocol(), localize=False)
@@ -227,10 +230,11 @@ def _looked(
         text[row] = word_pixels(photos[int(batch.index[row])].boxes, sizes[row])
     seen = evidence(params, batch.images, detector, size=FRAME)
     scores, counted = jax.device_get((seen.scores, find_pixels(seen.maps, text, thresholds, thresholds[-1])))
+    maps = np.asarray(seen.maps) if kept.intersection(batch.index.tolist()) else None
     for row in map(int, np.flatnonzero(batch.mask)):
         index, score = int(batch.index[row]), float(scores[row])
         boxes = boxes_of(counted.packed[row], sizes[row]) if score > 0 else np.zeros((0, 4))
-        class_map = np.asarray(seen.maps[row]) if index in kept else None
+        class_map = maps[row] if maps is not None and index in kept else None
         finding = TextFinding(photos[index], sizes[row], score, boxes, class_map)
         hits, found = counted.hits[row].astype(np.int64), counted.found[row].astype(np.int64)
         yield finding, text[row], PixelSums(hits, found, int(text[row].sum()), text[row].size)

@@ -25,20 +25,27 @@ def read_photos(source: str | os.PathLike[str], *, on_error: str = "stop") -> Da
         A Dataset of one class. Photos of a folder have no boxes, and are not opened.
 
     Raises:
-        ValueError: for a folder that is missing or holds no photo, or as `svt` does.
+        ValueError: for a folder that is missing, holds no photo, or lists of SVT; or as `svt` does.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     Path(home, "sign.jpg").touch()
+    ...     len(read_photos(home))
+    1
     """
     path = Path(source)
     if path.suffix.lower() == ".xml":
         return svt(path, on_error=on_error)
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder; give a folder of photos, or train.xml or test.xml of SVT")
+    lists = [str(file) for name in ("train.xml", "test.xml") if (file := path / name).is_file()]
+    if lists:
+        raise ValueError(f"{path}: holds the photos of all lists of SVT; give one of these: {', '.join(lists)}")
     files = (file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
     shown = (file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
     found = tuple(Example(file, 0) for file in sorted(shown) if file.is_file())
     if not found:
-        xml = sorted(path.glob("*.xml"))
-        hint = f"give {xml[0]}, if that is SVT's list" if xml else f"expected {', '.join(EXTENSIONS)}"
-        raise ValueError(f"{path}: got no image in this folder; {hint}")
+        raise ValueError(f"{path}: got no image in this folder or below; expected {', '.join(EXTENSIONS)}")
     return Dataset(found, (path.name,))
 
 
@@ -73,9 +80,9 @@ def check_apart(first: Dataset, second: Dataset, *, names: tuple[str, str]) -> N
         ValueError: how many of the second set's are in the first, and which is one of them.
 
     >>> some = Dataset((Example(Path("a.jpg"), 0),), ("any",))
-    >>> check_apart(some, some, names=("positives", "negatives"))
+    >>> check_apart(some, some, names=("positives", "negatives"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: positives, negatives: 1 photos of the second are in the first too, such as a.jpg (a.jpg there); ...
+    ValueError: ... 1 photos of the second are in the first too, such as a.jpg (a.jpg there); give sets ...
     """
     first_paths, second_paths = ([Path(str(example.path)) for example in part] for part in (first, second))
     # A hash reads the whole file, so only those of equal lengths are read.

@@ -117,12 +117,13 @@ def draw_finding(finding: TextFinding) -> Photos:
     rows, columns = (resize_matrix(length, full) for length, full in zip(FRAME, size, strict=True))
     picture = Image.fromarray(overlay(photo, rows @ finding.map @ columns.T))
     pen, stroke = ImageDraw.Draw(picture), max(1, round(max(size) / 240))
-    for boxes, colour, width in ((finding.boxes, FOUND, 2 * stroke), (finding.example.boxes, TRUE, stroke)):
-        for x0, y0, x1, y1 in scale_boxes(np.reshape(boxes, (-1, 4)), finding.size, size).tolist():
+    for boxes, colour, width in ((finding.boxes, FOUND, 2 * stroke), (finding.example.boxes, TRUE, stroke + 1)):
+        for box in scale_boxes(np.reshape(boxes, (-1, 4)), finding.size, size):
+            x0, y0, x1, y1 = map(int, box.round())
             # A half-open box ends with the pixel before its end; one smaller than a pixel is shown as one.
-            corners = (round(x0), round(y0), max(round(x0), round(x1) - 1), max(round(y0), round(y1) - 1))
-            pen.rectangle(corners, outline=RIM, width=width + 2 * max(1, stroke // 2))
-            pen.rectangle(corners, outline=colour, width=width)
+            x1, y1 = max(x0, x1 - 1), max(y0, y1 - 1)
+            pen.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=RIM)  # so that it is seen on anything
+            pen.rectangle((x0, y0, x1, y1), outline=colour, width=width)
     return np.array(picture)
 
 
@@ -164,10 +165,11 @@ def _entry(finding: TextFinding, heatmap: str | None) -> dict[str, Any]:
 
 def _pixel_rows(search: TextSearch) -> dict[str, dict[str, float]]:
     """Recall, precision and F1 of the detector, and of what looks at no photo."""
-    plain = search.baselines
-    return {"detector": search.pixels.row(-1), "whole_photo": plain.row(0), "centred_box": plain.row(1)}
+    whole_photo, centred_box = search.baselines.rows()
+    return {"detector": search.pixels.rows()[-1], "whole_photo": whole_photo, "centred_box": centred_box}
 
 
 def _curve(pixels: PixelSums) -> list[dict[str, float]]:
     """Recall, precision and F1 at each of the common thresholds."""
-    return [{"threshold": round(float(at), 2), **pixels.row(index)} for index, at in enumerate(THRESHOLDS)]
+    rows = pixels.rows()[: len(THRESHOLDS)]
+    return [{"threshold": round(float(at), 2), **row} for at, row in zip(THRESHOLDS, rows, strict=True)]
