@@ -118,6 +118,18 @@ def restated(params, kernel, bias, paths):
     return pooled @ kernel / lengths + bias, rows @ (cells @ kernel / lengths[:, None, None]) @ rows.T
 
 
+def check_pictures(told, looked, out):
+    """As many heatmaps as asked for, hot in a word of the first photo, and a contact sheet."""
+    shown = [photo["heatmap"] for photo in told["photos"] if photo["heatmap"]]
+    assert len(shown) == len(list((out / "heatmaps").iterdir())) == 5
+    assert read_size(out / shown[0]) == SIZE
+    # What the overlay adds to the photo is redder in a word than around it.
+    heat = read_image(out / shown[0]).astype(int) - read_image(looked[0].path)
+    heat = heat[..., 0] - heat[..., 2]
+    assert max(heat[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in np.int_(looked[0].boxes)) > heat.mean() + 20
+    assert read_image(out / "text.png").shape[1] > 1000
+
+
 def test_command_trains_measures_and_keeps_a_detector(text, edges, home, tmp_path):
     """Words stand out by their edges, in photos that are not those of training: by figures recounted in NumPy."""
     sets = ("--positives", home / "svt/train.xml", "--negatives", home / "negatives")
@@ -143,14 +155,7 @@ def test_command_trains_measures_and_keeps_a_detector(text, edges, home, tmp_pat
     assert row["recall"] > 50
     assert f"{row['recall']:.2f}" in printed
     assert told["figures"]["detected"]["value"] == 100 * np.mean(scores > 0)
-    shown = [photo["heatmap"] for photo in told["photos"] if photo["heatmap"]]
-    assert len(shown) == len(list((tmp_path / "heatmaps").iterdir())) == 5
-    assert read_size(tmp_path / shown[0]) == SIZE
-    # What the overlay adds to the photo is redder in a word than around it.
-    heat = read_image(tmp_path / shown[0]).astype(int) - read_image(looked[0].path)
-    heat = heat[..., 0] - heat[..., 2]
-    assert max(heat[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in np.int_(looked[0].boxes)) > heat.mean() + 20
-    assert read_image(tmp_path / "text.png").shape[1] > 1000
+    check_pictures(told, looked, tmp_path)
 
     # Kept and used again, on a photo of which nothing is known.
     photo = told["photos"][int(np.argmax(scores))]

@@ -43,7 +43,7 @@ class TextTraining(NamedTuple):
         detector: with its threshold.
         photos: how many photos with text and without were used.
         chosen_by: where the threshold is from.
-        pixels: counts at every one of `THRESHOLDS` on the training photos with word boxes; None where it was given,
+        pixels: counts on the training photos with word boxes, as of `TextSearch`; None where the threshold was given,
             or none of them has boxes.
         skipped: what could not be read, and why.
     """
@@ -105,7 +105,8 @@ def train_text_detector(
         part = Dataset(boxed, positives.classes)
         found = find_text(params, detector, part, batch_size=batch_size, progress=progress, on_error=on_error)
         pixels = found.pixels
-        threshold, chosen_by = float(THRESHOLDS[pixels.f1.argmax()]), f"the word boxes of {found.boxed} training photos"
+        threshold = float(THRESHOLDS[pixels.f1[: len(THRESHOLDS)].argmax()])
+        chosen_by = f"the word boxes of {found.boxed} training photos"
     else:
         chosen_by = "the checkpoint's card" if threshold is None else "the option given"
         threshold = params.card.threshold if threshold is None else threshold

@@ -4,7 +4,6 @@ import json
 import warnings
 from math import ceil
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -138,10 +137,9 @@ def _save_sheet(path: Path, shown: list[tuple[TextFinding, Photos]]) -> None:
         colour = INK if kind == UNKNOWN else RIGHT if finding.has_text == (kind == TEXT) else WRONG
         count = len(finding.boxes)
         said = f"text, {count} {'box' if count == 1 else 'boxes'}" if finding.has_text else "no text"
-        name = shorten(Path(str(finding.example.path)).name, LETTERS, placeholder="…")
-        axes.set_title(
-            f"{name[-LETTERS:]}\n{said} (score {finding.score:+.2f})", fontsize=8, color=colour, parse_math=False
-        )
+        name = Path(str(finding.example.path)).name
+        name = name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"
+        axes.set_title(f"{name}\n{said} (score {finding.score:+.2f})", fontsize=8, color=colour, parse_math=False)
     figure.supxlabel(NOTE, fontsize=8)
     with whole_file(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is an empty frame

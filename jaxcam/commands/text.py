@@ -52,9 +52,7 @@ def text(
     sources = {"positives": positives, "negatives": negatives, "test": test, "test_negatives": test_negatives}
     given = {name: path for name, path in sources.items() if path is not None}
     _check(given, photos, detector, image_size, pictures)
-    from jaxcam.applications.text_detection import find_text
     from jaxcam.applications.text_photos import photo_set
-    from jaxcam.applications.text_report import save_text_report, text_table
     from jaxcam.checkpoints import load
     from jaxcam.evaluation import Protocol
 
@@ -64,18 +62,11 @@ def text(
     looked = _sound(looked, on_error)
     how: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error}
     if detector is None:
-        found = _train(params, parts, given, out, threshold=threshold, checkpoint=checkpoint, how=how)
+        detector = out / KEPT
+        found = _train(params, parts, given, detector, threshold=threshold, checkpoint=checkpoint, how=how)
     else:
         found = _kept(detector, checkpoint, threshold)
-    if len(looked) == 0:
-        _warn(looked.skipped)
-        return 0
-    search = find_text(params, found, looked, keep_maps=pictures, **how)
-    told = {"detector": str(out / KEPT if detector is None else detector)}
-    files = save_text_report(search, out, detector=found, checkpoint=checkpoint, further=told)
-    _warn(search.skipped)
-    print(*_lines(search), text_table(search, found), f"in {out}: {', '.join(files)}", sep="\n")
-    return 0
+    return _look(params, found, looked, out, detector=detector, checkpoint=checkpoint, keep_maps=pictures, **how)
 
 
 def _check(given, photos, detector, image_size, pictures):
@@ -120,7 +111,7 @@ def _sound(photos, on_error):
     return photos.without(unreadable)
 
 
-def _train(params, parts, given, out, *, threshold, checkpoint, how):
+def _train(params, parts, given, path, *, threshold, checkpoint, how):
     """Train a detector, write it down, and say how it was made."""
     from jaxcam.applications.detector import save_detector
     from jaxcam.applications.text_detection import train_text_detector
@@ -128,11 +119,11 @@ def _train(params, parts, given, out, *, threshold, checkpoint, how):
 
     made = train_text_detector(params, parts["positives"], parts["negatives"], threshold=threshold, **how)
     record = training_record(made, positives=str(given["positives"]), negatives=str(given["negatives"]))
-    save_detector(made.detector, out / KEPT, checkpoint=checkpoint, further=record)
+    save_detector(made.detector, path, checkpoint=checkpoint, further=record)
     _warn(made.skipped)
     print(
         f"trained on {made.photos[0]} photos with text and {made.photos[1]} without, C {made.detector.penalty:g}; "
-        f"threshold {made.detector.threshold:g} of a map's maximum, by {made.chosen_by}: {out / KEPT}"
+        f"threshold {made.detector.threshold:g} of a map's maximum, by {made.chosen_by}: {path}"
     )
     return made.detector
 
@@ -143,6 +134,21 @@ def _kept(path, checkpoint, threshold):
 
     found = load_detector(path, checkpoint=checkpoint)
     return found if threshold is None else found._replace(threshold=check_threshold(threshold))
+
+
+def _look(params, found, looked, out, *, detector, checkpoint, **how):
+    """Look for text, write everything down, and print what was found."""
+    from jaxcam.applications.text_detection import find_text
+    from jaxcam.applications.text_report import save_text_report, text_table
+
+    if len(looked) == 0:
+        _warn(looked.skipped)
+        return 0
+    search = find_text(params, found, looked, **how)
+    files = save_text_report(search, out, detector=found, checkpoint=checkpoint, further={"detector": str(detector)})
+    _warn(search.skipped)
+    print(*filter(None, (*_lines(search), text_table(search, found))), f"in {out}: {', '.join(files)}", sep="\n")
+    return 0
 
 
 def _warn(skipped):

@@ -1,7 +1,7 @@
 """Street View Text: photos of streets in which words are boxed, 100 to train on and 249 to evaluate.
 
-Wang and Belongie, "Word Spotting in the Wild", ECCV 2010. Only words of each photo's word list are boxed: there is more
-text in the photos than in the boxes.
+Wang and Belongie, "Word Spotting in the Wild", ECCV 2010. Only names of businesses nearby are boxed: there is more text
+in the photos than in the boxes.
 """
 
 import os
