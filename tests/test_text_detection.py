@@ -248,14 +248,15 @@ def test_mistakes_are_one_line(text, home, tmp_path, arguments, message):
 def test_bundled_checkpoint_lights_up_drawn_text(tmp_path):
     """Features of 200 classes of Tiny ImageNet, none of which is text, on photos that are not those of training.
 
-    The words fill a tenth of the pixels. Three times that precision, at over half of the words' pixels, is far from
-    chance and leaves room for other versions of what draws and decodes; .45 and .7 were found.
+    A centred box has a precision of 17% and a recall of 44%, the whole photo one of 9% and 100%. 2.5 times the better
+    precision, at over half of the words' pixels, is far from both, and leaves room for other versions of what draws and
+    decodes: 53% and 65% were found, and text in 90% of the photos.
     """
     home = make_svt(tmp_path, train=60, test=30)
     params = jaxcam.load("tiny_imagenet")
     made = train_text_detector(params, read_photos(home / "svt/train.xml"), read_photos(home / "negatives"))
     found = find_text(params, made.detector, photo_set(text=read_photos(home / "svt/test.xml")))
     row = found.pixels.rows()[-1]
-    assert row["precision"] > 3 * found.baselines.precision.max()
+    assert row["precision"] > 2.5 * found.baselines.precision.max()
     assert row["recall"] > 50
-    assert found.figures()["detected"].value > 80
+    assert found.figures()["detected"].value > 70
