@@ -18,6 +18,7 @@ from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
 from jaxcam.commands.questions import vqa
 from jaxcam.commands.running import answer, keep_programs
+from jaxcam.commands.text import text
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
 from jaxcam.training.recipes import Recipe, find_recipe
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "pack": pack,
     "scenes": scenes,
     "vqa": vqa,
+    "text": text,
 }
 
 

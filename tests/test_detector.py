@@ -21,7 +21,7 @@ def cells(tiny_params):
 
 @pytest.fixture(scope="module")
 def detector(cells):
-    return Detector(RANDOM.normal(size=cells.shape[-1]), -0.3, 10.0, 0.35, "text")
+    return Detector(RANDOM.normal(size=cells.shape[-1]), -0.3, 10.0, 0.35, "text", (48, 32))
 
 
 def test_scores_are_the_decision_function_of_scikit_learn():
@@ -70,8 +70,9 @@ def test_file_holds_every_bit(detector, tmp_path):
     "change, message",
     [
         ({"kernel": [1.0, None]}, "damaged detector"),
-        ({"kernel": []}, "no weights"),
-        ({"bias": float("nan")}, "no numbers"),
+        ({"kernel": []}, "without weights"),
+        ({"image_size": [32.5, 32]}, "damaged detector"),
+        ({"bias": float("nan")}, "numbers that are none"),
         ({"threshold": 0}, "threshold: got 0"),
         ({"format": "other"}, "holds no detector"),
         ({"checkpoint": "other", "checkpoint_sha256": "0"}, "of the checkpoint other, not of tiny_imagenet"),

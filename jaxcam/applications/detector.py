@@ -6,6 +6,7 @@ Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016
 import json
 import os
 from functools import partial
+from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ class Detector(NamedTuple):
         penalty: C of the SVM, the weight of the training photos' losses.
         threshold: the share of a map's maximum from which on a pixel counts as the concept's, above 0 and at most 1.
         name: of the concept.
+        image_size: (height, width) that the photos were squashed to in training; () where it is the checkpoint's own.
     """
 
     kernel: Float[np.ndarray, " k"]
@@ -44,6 +46,7 @@ class Detector(NamedTuple):
     penalty: float
     threshold: float = 0.2
     name: str = ""
+    image_size: tuple[int, ...] = ()
 
     def scores(self, features: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
         """The SVM's decision function of each row of what `jaxcam.applications.pooled_features` gives."""
@@ -186,15 +189,16 @@ def load_detector(path: str | os.PathLike[str], *, checkpoint: str) -> Detector:
     try:
         kernel = np.array([float(weight) for weight in told["kernel"]])
         numbers = [float(told[name]) for name in ("bias", "penalty", "threshold")]
-        name, made_with = str(told["name"]), (str(told["checkpoint"]), str(told["checkpoint_sha256"]))
+        name, image_size = str(told["name"]), tuple(map(index, told["image_size"]))
+        made_with = str(told["checkpoint"]), str(told["checkpoint_sha256"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: holds a damaged detector: {error!r}; train it again") from None
-    if not (kernel.size and np.isfinite([*kernel, *numbers]).all()):
-        raise ValueError(f"{path}: holds a detector with no weights, or some that are no numbers; train it again")
+    if not (kernel.size and np.isfinite([*kernel, *numbers]).all() and len(image_size) in (0, 2)):
+        raise ValueError(f"{path}: holds a detector without weights, or with numbers that are none; train it again")
     if checkpoint_hash(checkpoint) != made_with[1]:
         raise ValueError(f"{path}: was trained on features of the checkpoint {made_with[0]}, not of {checkpoint}")
     bias, penalty, threshold = numbers
-    return Detector(kernel, bias, penalty, check_threshold(threshold), name)
+    return Detector(kernel, bias, penalty, check_threshold(threshold), name, image_size)
 
 
 @partial(jax.jit, static_argnames="size")

@@ -23,6 +23,7 @@ def pooled_features(
     crops: Float[np.ndarray, "n 4"] | None = None,
     batch_size: int = 64,
     progress: bool = True,
+    on_error: str = "stop",
 ) -> Float[np.ndarray, "n k"]:
     """The mean over the cells of the last feature map, for every image of a data set.
 
@@ -33,6 +34,7 @@ def pooled_features(
             `jaxcam.batches.batches`.
         batch_size: images a step.
         progress: show it on stderr.
+        on_error: "stop" at an unreadable image, or "skip" it: its row is NaN.
 
     Returns:
         float32 (n, k), a row an image, in the data set's order.
@@ -52,8 +54,11 @@ def pooled_features(
     ...     pooled_features(params, photos, batch_size=1, progress=False).shape
     (1, 64)
     """
-    rows = _batches(params, dataset, batch_size, progress, "features", crops)
-    return np.concatenate([np.asarray(_pool(params, batch.images))[batch.mask] for batch in rows])
+    pooled = []
+    for batch in _batches(params, dataset, batch_size, progress, "features", crops, on_error):
+        rows = np.where(batch.mask[:, None], np.asarray(_pool(params, batch.images)), np.float32(np.nan))
+        pooled.append(rows[batch.index >= 0])
+    return np.concatenate(pooled)
 
 
 def cam_boxes(
@@ -88,16 +93,22 @@ def cam_boxes(
     return np.concatenate(found)
 
 
-def _batches(params, dataset, batch_size, progress, task, crops):
+def _batches(params, dataset, batch_size, progress, task, crops, on_error="stop"):
     """An ordered pass over the images, as the network expects them."""
     check_network(params, Protocol(), localize=False)
     card = params.card
-    how = card.preprocessing.interpolation
-    rows = batches(dataset, batch_size=batch_size, image_size=card.image_size, interpolation=how, crops=crops)
+    rows = batches(
+        dataset,
+        batch_size=batch_size,
+        image_size=card.image_size,
+        interpolation=card.preprocessing.interpolation,
+        crops=crops,
+        on_error=on_error,
+    )
     with tqdm(total=len(dataset), desc=task, unit=" images", disable=not progress) as bar:
         for batch in rows:
             yield batch
-            bar.update(int(batch.mask.sum()))
+            bar.update(int((batch.index >= 0).sum()))
 
 
 @jit_network
