@@ -44,6 +44,7 @@ def pooled_features(
 
     >>> import tempfile
     >>> from pathlib import Path
+    >>> import jax
     >>> import jaxcam
     >>> from jaxcam.datasets import Example
     >>> from PIL import Image
