@@ -16,6 +16,7 @@ from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
 from jaxcam.commands.running import answer, keep_programs
 from jaxcam.commands.training import train_with
+from jaxcam.commands.units import units
 from jaxcam.commands.weights import import_with
 from jaxcam.training.recipes import Recipe, find_recipe
 
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "methods": methods,
     "networks": networks,
     "pack": pack,
+    "units": units,
 }
 
 

@@ -5,6 +5,7 @@ the lowest and minus the highest, so that a union is a minimum. Weights depend o
 looked at. An axis along which nothing changes is kept with length 1: in a convolutional network that is all but one.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
@@ -18,13 +19,13 @@ Spans = Any  # int32 (2, *shape), an axis of length 1 standing for one of any le
 NOTHING = 2**30
 
 # Operations whose output's element depends on the same element of each input, or on a scalar.
-ELEMENTWISE = frozenset(
-    """abs add add_any and atan2 cbrt ceil clamp convert_element_type copy copy_p cos cosh div eq erf erf_inv erfc exp
-    exp2 expm1 floor ge gt integer_pow is_finite le log log1p logistic lt max min mul name ne neg nextafter not
-    optimization_barrier or pow reduce_precision rem round rsqrt select_n sign sin sinh sqrt square stop_gradient sub
-    tan tanh xor""".split()
+ELEMENTWISE = re.compile(
+    "abs|add|add_any|and|atan2|cbrt|ceil|clamp|convert_element_type|copy|copy_p|cos|cosh|div|eq|erf|erf_inv|erfc|exp|exp2"
+    "|expm1|floor|ge|gt|integer_pow|is_finite|le|log|log1p|logistic|lt|max|min|mul|name|ne|neg|nextafter|not|or|pow"
+    "|optimization_barrier|reduce_precision|rem|round|rsqrt|select_n|sign|sin|sinh|sqrt|square|stop_gradient|sub|tan"
+    "|tanh|xor"
 )
-REDUCTIONS = frozenset("argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum".split())
+REDUCTIONS = re.compile("argmax|argmin|reduce_(and|max|min|or|prod|sum)")
 INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # where an operation keeps the program that it runs
 
 
@@ -71,9 +72,9 @@ def _rule(equation: Any) -> Callable[[list[Spans], Any], Sequence[Spans]]:
     name = equation.primitive.name
     if name in RULES:
         return RULES[name]
-    if name in ELEMENTWISE:
+    if ELEMENTWISE.fullmatch(name):
         return _elementwise
-    if name in REDUCTIONS:
+    if REDUCTIONS.fullmatch(name):
         return lambda given, equation: [given[0].min(axis=_behind(equation.params["axes"]))]
     if any(inner in equation.params for inner in INNER):
         return lambda given, equation: propagate(next(equation.params[i] for i in INNER if i in equation.params), given)
@@ -220,17 +221,17 @@ def _convolution(given: list[Spans], equation: Any) -> list[Spans]:
 
 
 def _dot(given: list[Spans], equation: Any) -> list[Spans]:
-    contracted, batched = equation.params["dimension_numbers"]
-    both = []
-    for spans, summed, shared in zip(given, contracted, batched, strict=True):
-        free = [axis for axis in range(spans.ndim - 1) if axis not in (*summed, *shared)]
-        both.append((spans.transpose(0, *_behind((*shared, *free, *summed))), len(shared), len(free), len(summed)))
-    sides = []
-    for own, (spans, shared, free, summed) in enumerate(both):
-        spans = spans.min(axis=tuple(range(spans.ndim - summed, spans.ndim)))
-        others = [1] * both[1 - own][2]
-        lengths = [*others, *spans.shape[1 + shared :]] if own else [*spans.shape[1 + shared :], *others]
-        sides.append(spans.reshape(2, *spans.shape[1 : 1 + shared], *lengths))
+    (summed, shared), sides = equation.params["dimension_numbers"], []
+    free = [
+        [axis for axis in range(spans.ndim - 1) if axis not in (*summed[side], *shared[side])]
+        for side, spans in enumerate(given)
+    ]
+    for side, spans in enumerate(given):
+        union = spans.min(axis=_behind(summed[side]), keepdims=True)
+        union = union.transpose(0, *_behind((*shared[side], *free[side], *summed[side])))
+        batch, own, others = len(shared[side]), len(free[side]), [1] * len(free[1 - side])
+        lengths = union.shape[1 + batch : 1 + batch + own]
+        sides.append(union.reshape(*union.shape[: 1 + batch], *((*others, *lengths) if side else (*lengths, *others))))
     return [_union([side for side in sides if not _is_nothing(side)])]
 
 
@@ -238,7 +239,11 @@ def _concatenate(given: list[Spans], equation: Any) -> list[Spans]:
     axis = 1 + equation.params["dimension"]
     spans = [_full(one, axis, atom.aval.shape[axis - 1]) for one, atom in zip(given, equation.invars, strict=True)]
     lengths = [max(sizes) for sizes in zip(*(one.shape for one in spans), strict=True)]
-    return [np.concatenate([np.broadcast_to(o, [*lengths[:axis], o.shape[axis], *lengths[axis + 1 :]]) for o in spans], axis)]
+    return [
+        np.concatenate(
+            [np.broadcast_to(o, [*lengths[:axis], o.shape[axis], *lengths[axis + 1 :]]) for o in spans], axis
+        )
+    ]
 
 
 def _stack(given: list[Spans], equation: Any) -> list[Spans]:
