@@ -21,9 +21,22 @@ from jaxcam.geometry import resize_matrix
 from jaxcam.image_files import read_image
 from tests.colour_network import CELL, NAMES, colour_params
 from tests.hand_network import hand_params
-from tests.made_data import photo
+from tests.made_data import COLOURS
 
 HEIGHT, WIDTH, SIZE = 60, 80, 32
+
+
+def exact_features(kernel, images):
+    """How much more than 120 of 255 there is of each colour in cells of 4x4 pixels, the same in any batch."""
+    batch, height, width, channels = images.shape
+    blocks = jnp.round(255 * images).reshape(batch, height // CELL, CELL, width // CELL, CELL, channels)
+    return jax.nn.relu(blocks.mean((2, 4)) - 120)
+
+
+def exact_params(classes=NAMES):
+    """Of whole numbers, whose means have no rounding; it was made for squares on a darker ground."""
+    params = colour_params(classes)
+    return params.replace(network=replace(params.network, features_function=exact_features))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +46,10 @@ def home(tmp_path_factory):
     for number in range(7):
         for label, name in enumerate(NAMES):
             x, y, side = 10 * (number % 3), 5 * (number % 4), 12 + 14 * (number % 3)
-            photo(home / name / f"{number}.png", label, (x, y, x + side, y + side))
+            pixels = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+            pixels[y : y + side, x : x + side] = COLOURS[label]
+            (home / name).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(home / name / f"{number}.png")
     return home
 
 
@@ -48,13 +64,12 @@ def dataset(home):
 @pytest.fixture(scope="module")
 def features(dataset):
     """Of all images at once, (b, y, x, k)."""
-    params = colour_params()
     photos = [Image.open(example.path).resize((SIZE, SIZE), Image.Resampling.BILINEAR) for example in dataset]
-    return np.asarray(jaxcam.features(params, np.stack([np.asarray(each) for each in photos])))
+    return np.asarray(jaxcam.features(exact_params(), np.stack([np.asarray(each) for each in photos])))
 
 
 def find(dataset, labels=(0, 2), **options):
-    return find_units(colour_params(), dataset, list(labels), progress=False, **{"num_units": 2, **options})
+    return find_units(exact_params(), dataset, list(labels), progress=False, **{"num_units": 2, **options})
 
 
 def sorted_places(features, unit, count):
@@ -89,9 +104,8 @@ def test_top_images_are_those_of_sorting_all(dataset, features, batch_size, devi
         for unit in each.units:
             values = features[..., unit.unit]
             assert [image.place for image in unit.images] == sorted_places(features, unit.unit, 10)
-            assert [image.activation for image in unit.images] == pytest.approx(
-                values.max((1, 2))[sorted_places(features, unit.unit, 10)].tolist()
-            )
+            highest = values.max((1, 2))[sorted_places(features, unit.unit, 10)]
+            assert [image.activation for image in unit.images] == highest.tolist()
             above = int(0.02 * values.size)
             assert unit.threshold == np.sort(values.ravel())[-1 - above]
             for image in unit.images:
@@ -101,7 +115,7 @@ def test_top_images_are_those_of_sorting_all(dataset, features, batch_size, devi
 
 
 def test_the_unit_that_knows_red_shows_red_squares(dataset, features):
-    found = find(dataset, [0], num_units=1, num_images=7, top_share=0.02)
+    found = find(dataset, [0], num_units=1, num_images=7, top_share=0.3)
     (unit,) = found.classes[0].units
     assert (unit.unit, unit.labels()) == (0, {"red": 7})
     for image in unit.images:
@@ -110,14 +124,11 @@ def test_the_unit_that_knows_red_shows_red_squares(dataset, features):
         box = np.array([columns.min() / WIDTH, rows.min() / HEIGHT, columns.max() / WIDTH, rows.max() / HEIGHT]) * SIZE
         matrix = resize_matrix(SIZE // CELL, SIZE)
         upsampled = matrix @ features[image.place, ..., 0] @ matrix.T
-        margin = np.abs(upsampled - unit.threshold) > 1e-6
+        margin = np.abs(upsampled - unit.threshold) > 1e-4
         np.testing.assert_array_equal(image.segment[margin], (upsampled > unit.threshold)[margin])
         y, x = np.nonzero(image.segment)
-        assert len(y) > 0
-        assert x.min() >= box[0] - CELL
-        assert x.max() <= box[2] + CELL
-        assert y.min() >= box[1] - CELL
-        assert y.max() <= box[3] + CELL
+        # A cell has some of the square up to a cell beside it, and half a cell further on there is something left.
+        np.testing.assert_allclose([x.min(), y.min(), x.max() + 1, y.max() + 1], box, atol=1.5 * CELL)
         np.testing.assert_array_equal(image.picture()[image.segment], image.photo[image.segment])
         assert image.picture()[~image.segment].max() < 80
         y, x = image.cell
@@ -185,10 +196,11 @@ def test_mistakes(dataset):
     for wrong, message in {
         "num_units": r"num_units: got 0; give at least 1, and no more than the network's 3",
         "num_images": r"num_images: got 0; give at least 1, and no more than the 21 images",
-        "top_share": r"top_share: got 0; give a share",
     }.items():
         with pytest.raises(ValueError, match=message):
             find(dataset, **{"num_images": 2, wrong: 0})
+    with pytest.raises(ValueError, match=r"top_share: got 1\.0; give a share"):
+        find(dataset, num_images=2, top_share=1.0)
     with pytest.raises(ValueError, match="no more than the 21 images"):
         find(dataset, num_images=22)
     with pytest.raises(ValueError, match=r"labels: got \[3\]; give classes of the network, 0 to 2"):
@@ -222,20 +234,20 @@ def ranked(kernel, images):
 
 
 def test_command(home, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: colour_params(("red & ripe", "green", "blue")))
+    monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: exact_params(("red & ripe", "green", "blue")))
     arguments = ["units", "folder", "--data-dir", str(home), "--out", str(tmp_path), "--num-units", "2"]
     chosen = ["--class", "Red & ripe", "--class", "2"]
-    assert main([*arguments, *chosen, "--num-images", "4", "--top-share", "0.02"]) == 0
+    assert main([*arguments, *chosen, "--num-images", "4", "--top-share", "0.3"]) == 0
     out = capsys.readouterr().out
     assert "red & ripe (class 0)" in out
-    assert re.search(r"^ +0 +0\.392 +0\.392  4 red$", out, re.MULTILINE)
+    assert re.search(r"^ +0 +0\.392 +0\.000  4 red$", out, re.MULTILINE)
     assert "Receptive field of a cell: 4 x 4 pixels." in out
     sheets = ["000_red-ripe.png", "002_blue.png"]
     assert out.splitlines()[-1] == f"in {tmp_path}: units.html, units.json, {', '.join(sheets)}"
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*sheets, "units.html", "units.json"])
     saved = json.loads((tmp_path / "units.json").read_text())
     assert saved["receptive_field"] == {"size": [4, 4], "stride": [4, 4], "offset": [0, 0], "whole_image": False}
-    assert (saved["images"], saved["top_share"], saved["pictures"]) == (21, 0.02, sheets)
+    assert (saved["images"], saved["top_share"], saved["pictures"]) == (21, 0.3, sheets)
     assert saved["checkpoint_sha256"]
     assert [[unit["unit"] for unit in each["units"]] for each in saved["classes"]] == [[0, 1], [2, 1]]
     assert {Path(image["path"]).parent.name for image in saved["classes"][1]["units"][0]["images"]} == {"blue"}
@@ -245,14 +257,14 @@ def test_command(home, tmp_path, monkeypatch, capsys):
     assert "red & ripe" not in page
     for name in sheets:
         sheet = np.asarray(Image.open(tmp_path / name).convert("RGB"))
-        assert (np.abs(sheet.astype(int) - (255, 210, 63)).max(-1) < 8).sum() > 8 * 100  # outlines
+        assert (np.abs(sheet.astype(int) - (255, 210, 63)).max(-1) < 8).sum() > 8 * 50  # outlines
     red = np.asarray(Image.open(tmp_path / sheets[0]).convert("RGB")).astype(int)
     assert ((red[..., 0] > 200) & (red[..., 1] < 60)).sum() > 1000
 
 
 def test_mistakes_of_the_command(home, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: colour_params())
-    arguments = ["units", "folder", "--data-dir", str(home), "--out", str(tmp_path)]
+    monkeypatch.setattr("jaxcam.checkpoints.load", lambda name: exact_params())
+    arguments = ["units", "folder", "--data-dir", str(home), "--out", str(tmp_path), "--num-units", "2"]
     for wrong, message in {
         (): "error: class: got none; give --class NAME",
         ("--class", "gren"): "got 'gren', which is none of the 3 classes; close ones are: green",

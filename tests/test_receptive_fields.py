@@ -1,5 +1,8 @@
 """Receptive fields: published ones, those of a recurrence, and what derivatives say of cells one by one."""
 
+import math
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 
 import jaxcam
 from jaxcam.applications.receptive_fields import ReceptiveField, _fields, receptive_field
-from jaxcam.networks.layers import SqueezeExcitation, adaptive_mean, depthwise, max_pool
+from jaxcam.networks.layers import SqueezeExcitation, depthwise, max_pool
 from jaxcam.params import Params, default_card, make_network, network_shapes
 
 POOL2, CONV3 = (2, 2, 0), (3, 1, 1)
@@ -89,7 +92,8 @@ def odd_features(weights, images):
     x = jnp.tanh(x)
     shuffled = x.reshape(*x.shape[:3], 2, 2).swapaxes(3, 4).reshape(x.shape)
     left, right = jnp.split(shuffled, 2, axis=-1)
-    left = depthwise(left, weights["depthwise"], (1, 1), ((1, 1), (1, 1)))
+    how = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": 2}
+    left = depthwise(left, weights["depthwise"], (1, 1), ((1, 1), (1, 1)), **how)
     right = max_pool(jnp.flip(right, -1), 3, 1, padding=1)
     x = jnp.concatenate([left, right], axis=-1)
     skipped = x[:, ::2, 1::2]
@@ -119,12 +123,12 @@ def test_cells_see_what_their_derivatives_say():
 
 def gates(_, images):
     layer = SqueezeExcitation(2)
-    blocks = max_pool(images, 4, 4)
+    blocks = max_pool(images, 16, 16)
     return layer.apply(layer.init(jax.random.key(0), blocks), blocks)
 
 
 def attention(_, images):
-    tokens = max_pool(images, 4, 4)
+    tokens = max_pool(images, 16, 16)
     rows = tokens.reshape(tokens.shape[0], -1, 3)
     weights = jax.nn.softmax(jnp.einsum("bpk,bqk->bpq", rows, rows))
     return jnp.einsum("bpq,bqk->bpk", weights, rows).reshape(tokens.shape)
@@ -132,7 +136,7 @@ def attention(_, images):
 
 @pytest.mark.parametrize("features", [gates, attention])
 def test_global_operations(features):
-    assert receptive_field(made(features)) == ReceptiveField((24, 20), (0, 0), (0, 0))
+    assert receptive_field(made(features, (48, 32))) == ReceptiveField((48, 32), (0, 0), (0, 0))
 
 
 def test_an_axis_may_be_seen_whole():
@@ -149,6 +153,13 @@ def test_a_network_of_one_size_is_looked_at_in_it():
     assert receptive_field(made(fixed)) == ReceptiveField((4, 4), (4, 4), (0, 0))
 
 
+def uneven_means(_, images):
+    """Seven windows cover the rows, some of them one longer than others."""
+    ends = [number * images.shape[1] / 7 for number in range(8)]
+    windows = (images[:, int(start) : math.ceil(end)] for start, end in pairwise(ends))
+    return jnp.stack([window.mean(1) for window in windows], axis=1)
+
+
 def test_mistakes():
     with pytest.raises(ValueError, match=r"fc6 gives .*, which has no cells"):
         receptive_field(shapes_of("alexnet"), stage="fc6")
@@ -156,7 +167,9 @@ def test_mistakes():
         receptive_field(shapes_of("alexnet"), stage="conv9")
     with pytest.raises(ValueError, match="it has the operation 'sort', of which is not known"):
         receptive_field(made(lambda _, images: jnp.sort(images, axis=1)))
+    with pytest.raises(ValueError, match="it has the operation 'scan', of which is not known"):
+        receptive_field(made(lambda _, images: jax.lax.scan(lambda one, row: (one + row, one), images[0], images)[1]))
     with pytest.raises(ValueError, match=r"its cells see \d+ to \d+ pixels, .* only cells on a regular grid"):
-        receptive_field(made(lambda _, images: adaptive_mean(images, (7, 5))))
+        receptive_field(made(uneven_means))
     with pytest.raises(ValueError, match="depend on no pixel"):
         receptive_field(made(lambda _, images: jnp.zeros_like(images)))

@@ -15,6 +15,7 @@ import numpy as np
 from jax.extend.core import Literal
 
 Spans = Any  # int32 (2, *shape), an axis of length 1 standing for one of any length
+Number = Any  # a whole one, of NumPy's or Python's
 
 NOTHING = 2**30
 
@@ -26,7 +27,9 @@ ELEMENTWISE = re.compile(
     "|tanh|xor"
 )
 REDUCTIONS = re.compile("argmax|argmin|reduce_(and|max|min|or|prod|sum)")
-INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # where an operation keeps the program that it runs
+# Operations that run a program once, on their inputs as they are, and where they keep it.
+CALLS = re.compile("jit|pjit|closed_call|core_call|checkpoint|remat2?|custom_[jv][vj]p_call(_jaxpr)?")
+PROGRAMS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 
 
 def positions(shape: Sequence[int], axis: int) -> Spans:
@@ -76,8 +79,9 @@ def _rule(equation: Any) -> Callable[[list[Spans], Any], Sequence[Spans]]:
         return _elementwise
     if REDUCTIONS.fullmatch(name):
         return lambda given, equation: [given[0].min(axis=_behind(equation.params["axes"]))]
-    if any(inner in equation.params for inner in INNER):
-        return lambda given, equation: propagate(next(equation.params[i] for i in INNER if i in equation.params), given)
+    if CALLS.fullmatch(name):
+        program = next(equation.params[key] for key in PROGRAMS if key in equation.params)
+        return lambda given, _: propagate(program, given)
     raise ValueError(f"network: it has the operation {name!r}, of which is not known what its outputs depend on")
 
 
@@ -89,7 +93,7 @@ def _is_nothing(spans: Spans) -> bool:
     return bool((spans == NOTHING).all())
 
 
-def _behind(axes: Sequence[int]) -> tuple[int, ...]:
+def _behind(axes: Sequence[Number]) -> tuple[Number, ...]:
     """Axes of an array as those of its intervals."""
     return tuple(1 + axis for axis in axes)
 
@@ -104,12 +108,12 @@ def _without_copies(spans: Spans) -> Spans:
     return spans
 
 
-def _full(spans: Spans, axis: int, length: int) -> Spans:
+def _full(spans: Spans, axis: Number, length: Number) -> Spans:
     """With an axis as long as it is."""
     return spans if spans.shape[axis] == length else np.repeat(spans, length, axis)
 
 
-def _sliced(spans: Spans, axis: int, where: slice) -> Spans:
+def _sliced(spans: Spans, axis: Number, where: slice) -> Spans:
     return spans[(slice(None),) * axis + (where,)]
 
 
@@ -141,7 +145,7 @@ def _reshape(given: list[Spans], equation: Any) -> list[Spans]:
     return [np.broadcast_to(given[0], before).reshape(after)]
 
 
-def _runs(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[slice, slice]]:
+def _runs(old: Sequence[Number], new: Sequence[Number]) -> Iterator[tuple[slice, slice]]:
     """Axes of an old shape and those of a new one that have as many elements, as few at a time as possible."""
     i = j = 0
     while i < len(old) or j < len(new):
@@ -172,7 +176,7 @@ def _pad(given: list[Spans], equation: Any) -> list[Spans]:
     return [spans]
 
 
-def _padded(spans: Spans, axis: int, low: int, high: int, inside: int = 0) -> Spans:
+def _padded(spans: Spans, axis: Number, low: Number, high: Number, inside: Number = 0) -> Spans:
     """Elements that depend on nothing before, behind and between the others; less than none cuts off."""
     length = (spans.shape[axis] - 1) * (inside + 1) + 1
     shape = list(spans.shape)
@@ -182,14 +186,14 @@ def _padded(spans: Spans, axis: int, low: int, high: int, inside: int = 0) -> Sp
     return _sliced(padded, axis, slice(max(-low, 0), shape[axis] - max(-high, 0)))
 
 
-def _window(spans: Spans, axis: int, size: int, stride: int, padding: Sequence[int], holes: Sequence[int]) -> Spans:
+def _window(spans: Spans, axis: Number, size: Number, stride: Number, padding: Any, holes: Any) -> Spans:
     """The union of each window; `holes` are the steps between the image's elements and between the window's.
 
     Where nothing changes along the axis, nothing does: no network has windows of padding alone.
     """
     if spans.shape[axis] == 1:
         return spans
-    spans = _padded(spans, axis, *padding, holes[0] - 1)
+    spans = _padded(spans, axis, padding[0], padding[1], holes[0] - 1)
     count = (spans.shape[axis] - (size - 1) * holes[1] - 1) // stride + 1
     starts = range(0, size * holes[1], holes[1])
     return _union([_sliced(spans, axis, slice(start, start + (count - 1) * stride + 1, stride)) for start in starts])
@@ -250,7 +254,7 @@ def _stack(given: list[Spans], equation: Any) -> list[Spans]:
     return [np.stack(np.broadcast_arrays(*given), 1 + equation.params["axis"])]
 
 
-def _parts(given: list[Spans], equation: Any, lengths: Sequence[int]) -> list[Spans]:
+def _parts(given: list[Spans], equation: Any, lengths: Sequence[Number]) -> list[Spans]:
     """Of one axis cut into so many elements each."""
     axis = 1 + equation.params["axis"]
     spans = _full(given[0], axis, sum(lengths))

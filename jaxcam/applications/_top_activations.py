@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -77,7 +78,7 @@ class TopActivations:
         if not finite.all():
             raise ValueError(f"params: the activations of image {places[~finite][0]} are not all finite numbers")
         self.grid = np.array(activations.shape[1:3])
-        values = np.moveaxis(activations.reshape(len(places), -1, activations.shape[-1]), -1, 0)
+        values = np.moveaxis(activations.reshape(len(places), self.grid.prod(), activations.shape[-1]), -1, 0)
         at = np.broadcast_to(places, (len(values), len(places)))
         scores = np.concatenate([self.scores, values.max(axis=2)], axis=1)
         # Stable, and what was there before stands in front: so ties go by the order of the data set.
@@ -87,9 +88,9 @@ class TopActivations:
             np.concatenate([self.cells, values.argmax(2)], axis=1),
         )
         self.scores, self.places, self.cells = (np.take_along_axis(a, order, 1) for a in (scores, places, cells))
-        values = np.concatenate([self.highest, values.reshape(len(values), -1)], axis=1)
+        highest = np.concatenate([self.highest, values.reshape(len(values), values[0].size)], axis=1)
         room = self._above(self.total) + 1
-        self.highest = np.partition(values, -room, axis=1)[:, -room:] if values.shape[1] > room else values
+        self.highest = np.partition(highest, -room, axis=1)[:, -room:] if highest.shape[1] > room else highest
         if self.path is not None and time.monotonic() - self.saved >= SAVE_SECONDS:
             self._save(self.path)
 
@@ -109,7 +110,7 @@ class TopActivations:
 
     def _load(self, path: Path) -> None:
         try:
-            with np.load(path) as kept:
+            with np.load(BytesIO(path.read_bytes())) as kept:
                 theirs, arrays = json.loads(str(kept["settings"])), {name: kept[name] for name in ARRAYS}
         except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             raise ValueError(f"{path}: damaged ({error}); delete it to start anew") from error

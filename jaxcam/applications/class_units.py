@@ -81,7 +81,27 @@ def find_units(
 
     Source: Zhou et al., CVPR 2016, arXiv 1512.04150; Bau et al., "Network Dissection", CVPR 2017, arXiv 1704.05796.
 
-    >>> find_units(jaxcam.load("tiny_imagenet"), photos, [30], num_units=3)  # doctest: +SKIP
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import jaxcam
+    >>> from jaxcam.datasets import folder
+    >>> from PIL import Image
+    >>> as_is = jaxcam.Preprocessing(mean=(0.0,), std=(1.0,))
+    >>> card = jaxcam.Card(("red", "green", "blue"), image_size=(8, 8), preprocessing=as_is)
+    >>> colours = jaxcam.from_functions(
+    ...     lambda _, images: images,
+    ...     lambda kernel, cells: cells.mean((1, 2)) @ kernel,
+    ...     lambda kernel: kernel,
+    ...     variables=jnp.eye(3),
+    ...     card=card,
+    ... )
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     for name in ("blue", "red"):
+    ...         Path(home, name).mkdir()
+    ...         Image.new("RGB", (8, 8), name).save(f"{home}/{name}/1.png")
+    ...     found = find_units(colours, folder(home), [0], num_units=1, num_images=1, progress=False)
+    >>> found.classes[0].units[0].labels()
+    {'red': 1}
     """
     kernel, chosen = _kernel(params), list(dict.fromkeys(labels))
     _check(kernel, dataset, chosen, num_units, num_images, top_share)
@@ -180,8 +200,8 @@ def _shown(
     batch_size: int,
 ) -> list[tuple[TopImage, ...]]:
     """The top images of each unit with their segments, for which these few are read once more."""
-    places, scores, cells = (array.ravel() for array in (kept.places, kept.scores, kept.cells))
-    examples = tuple(dataset[place] for place in places.tolist())
+    places, scores, cells = kept.places.ravel().tolist(), kept.scores.ravel().tolist(), kept.cells.ravel().tolist()
+    examples = tuple(dataset[place] for place in places)
     columns, thresholds = (np.repeat(array, kept.places.shape[1]) for array in (units, kept.thresholds()))
     size, how = params.card.image_size, params.card.preprocessing.interpolation
     part, images = replace(dataset, examples=examples), []
@@ -189,10 +209,10 @@ def _shown(
         maps = np.asarray(_maps(params, batch.images, columns[batch.index].astype(np.int32)))
         for row, at in zip(np.flatnonzero(batch.mask), batch.index.tolist(), strict=False):
             path, label = str(examples[at].path), dataset.classes[examples[at].label]
-            y, x = divmod(int(cells[at]), int(kept.grid[1]))
+            y, x = divmod(cells[at], int(kept.grid[1]))
             seen = None if field is None else field.box((y, x))
-            found = (float(scores[at]), (y, x), seen, batch.images[row], maps[row] > thresholds[at])
-            images.append(TopImage(int(places[at]), path, label, *found))
+            found = (scores[at], (y, x), seen, batch.images[row], maps[row] > thresholds[at])
+            images.append(TopImage(places[at], path, label, *found))
     number = kept.places.shape[1]
     return [tuple(images[first : first + number]) for first in range(0, len(images), number)]
 

@@ -41,7 +41,7 @@ class ReceptiveField(NamedTuple):
         """The field of cell (y, x), half-open (x0, y0, x1, y1) in pixels of the network's image, which it may exceed.
 
         >>> ReceptiveField(size=(7, 7), stride=(2, 2), offset=(-3, -3)).box((0, 5))
-        (-3, 7, 4, 14)
+        (7, -3, 14, 4)
         """
         y, x = (first + step * int(at) for first, step, at in zip(self.offset, self.stride, cell, strict=True))
         return x, y, x + self.size[1], y + self.size[0]
@@ -102,7 +102,7 @@ def _fields(params: Params, stage: str | None, size: tuple[int, ...]) -> list[tu
     """For each axis the first and the last position that its cells depend on, in an image of that size."""
 
     def cells(variables: Any, pixels: Any) -> Any:
-        features = params.network.apply(variables, pixels, stage, method="features")
+        features: Any = params.network.apply(variables, pixels, stage, method="features")
         return cells_of(features, params.network.token_grid)
 
     image = jax.ShapeDtypeStruct((1, *size, params.card.channels), jnp.float32)
@@ -114,7 +114,8 @@ def _fields(params: Params, stage: str | None, size: tuple[int, ...]) -> list[tu
     for axis in range(1, len(size) + 1):
         (spans,) = propagate(program, [*weights, positions(image.shape, axis)])
         low, high = spans.min(axis=tuple(other for other in range(1, spans.ndim) if other != 1 + axis))
-        found.append(tuple(np.broadcast_to(end, shape.shape[axis]) for end in (low, -high)))
+        length = shape.shape[axis]
+        found.append((np.broadcast_to(low, length), np.broadcast_to(-high, length)))
     return found
 
 

@@ -52,12 +52,8 @@ class FoundUnits:
 
     def notes(self) -> list[str]:
         """What a reader must know about the pictures."""
-        share, size = f"{100 * self.top_share:g}%", " x ".join(map(str, reversed(self.image_size)))
-        notes = [
-            f"The top images are those of {self.images}, squashed to {size} pixels.",
-            f"Bright is where a unit's activation is above that of all but {share} of its cells in all images.",
-            f"Receptive field of a cell: {self.field or f'not known, as {self.unknown}'}.",
-        ]
+        size = " x ".join(map(str, reversed(self.image_size)))
+        notes = [f"The top images are those of {self.images}, squashed to {size} pixels.", *self.legend()]
         shown = [image for found in self.classes for unit in found.units for image in unit.images]
         empty = sum(not image.segment.any() for image in shown)
         if empty:
@@ -65,6 +61,17 @@ class FoundUnits:
         if self.skipped:
             notes.append(f"Files that could not be read, and count for nothing: {len(self.skipped)}.")
         return notes
+
+    def legend(self) -> list[str]:
+        """What is bright and what is framed."""
+        share = f"{100 * self.top_share:g}%"
+        lines = [
+            f"Bright is where a unit's activation is above that of all but {share} of its cells in all images.",
+            f"Receptive field of a cell: {self.field or f'not known, as {self.unknown}'}.",
+        ]
+        if self.field is not None and not self.field.whole_image:
+            lines.append("A frame shows it around the cell where the unit is highest, as far as it lies in the image.")
+        return lines
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the pixels, as JSON values."""
@@ -105,9 +112,8 @@ def save_units(
         The names of the files.
     """
     out, sheets = Path(out), {each.label: _file_name(each) for each in found.classes}
-    note = f"{' '.join(found.notes()[1:3])} Its outline stands around the cell where the unit is highest."
     for each in found.classes:
-        save_unit_sheet(out / sheets[each.label], each, note=note)
+        save_unit_sheet(out / sheets[each.label], each, note=" ".join(found.legend()))
     told = {"dataset": dataset, "checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
     settings = {"dataset": dataset, "checkpoint": checkpoint, "sha256": told["checkpoint_sha256"]}
     settings |= {"devices": told["devices"], **{name: str(value) for name, value in (options or {}).items()}}

@@ -68,8 +68,7 @@ def units(
     how: dict[str, Any] = {"num_units": num_units, "num_images": num_images, "top_share": top_share}
     how |= {"batch_size": batch_size, "on_error": on_error}
     found = find_units(params, examples, labels, state=out / STATE, **how)
-    name = " ".join(filter(None, (dataset, examples.split)))
-    options = {"data_dir": str(data_dir), "limit": limit, **how}
+    name, options = f"{dataset} {examples.split}".strip(), {"data_dir": str(data_dir), "limit": limit, **how}
     files = save_units(found, out, dataset=name, checkpoint=checkpoint, options=options)
     (out / STATE).unlink(missing_ok=True)
     print(found, f"in {out}: {', '.join(files)}", sep="\n\n")
