@@ -20,6 +20,7 @@ from jaxcam.commands.questions import vqa
 from jaxcam.commands.running import answer, keep_programs
 from jaxcam.commands.text import text
 from jaxcam.commands.training import train_with
+from jaxcam.commands.units import units
 from jaxcam.commands.weights import import_with
 from jaxcam.training.recipes import Recipe, find_recipe
 
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "scenes": scenes,
     "vqa": vqa,
     "text": text,
+    "units": units,
 }
 
 

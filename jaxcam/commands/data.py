@@ -40,14 +40,20 @@ def read_split(dataset, data_dir, split, on_error, given):
 
 
 def check_dataset(params, examples, limit, on_error):
-    """The images to use, with their classes and every file looked at before the long work.
+    """The images to use, as `check_files` has them, with their classes looked at too."""
+    from jaxcam.evaluation import check_classes
+
+    check_classes(params.card, examples)
+    return check_files(examples, limit, on_error)
+
+
+def check_files(examples, limit, on_error):
+    """The images to use, with every file looked at before the long work.
 
     What cannot be read is an error, or a warning.
     """
     from jaxcam.datasets import inspect
-    from jaxcam.evaluation import check_classes
 
-    check_classes(params.card, examples)
     examples = examples if limit is None else examples.spread(limit)
     findings = inspect(examples)
     if limit is not None:  # a class may well have none of so few
