@@ -10,6 +10,7 @@ import tyro
 from jaxcam.commands.comparing import compare
 from jaxcam.commands.evaluation import evaluate
 from jaxcam.commands.exporting import export
+from jaxcam.commands.features import features
 from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain,
     "evaluate": evaluate,
     "export": export,
+    "features": features,
     "compare": compare,
     "methods": methods,
     "networks": networks,
