@@ -15,6 +15,7 @@ from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
+from jaxcam.commands.recognizing import recognize
 from jaxcam.commands.running import answer, keep_programs
 from jaxcam.commands.training import train_with
 from jaxcam.commands.weights import import_with
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "methods": methods,
     "networks": networks,
     "pack": pack,
+    "recognize": recognize,
 }
 
 

@@ -1,10 +1,11 @@
-"""Features of a whole data set on disk: rows written as they come, so that an interrupted pass goes on where it stopped.
+"""Features of a whole data set on disk: rows are written as they come, and an interrupted pass goes on behind them.
 
 A folder holds `features.npy`, float32 (n, k), a row an image, and `features.json`: what they are of, the images with
 their labels and splits, and the hash of the other file. While the pass goes on, the rows are in `features.npy.part`.
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from jaxcam.whole_files import whole_file
 
 FORMAT = 1
 RECORD, ROWS, PART = "features.json", "features.npy", "features.npy.part"
+IMAGES = ("classes", "class_ids", "images")  # what a pool tells of these, and not of its splits
 LONGEST = 200  # characters of a setting in an error
 
 
@@ -32,14 +34,16 @@ class StoredFeatures:
         values: (n, k), a row an image, read from disk as they are wanted; NaN for an image that could not be read.
         pool: the images, with their labels and splits.
         readable: which images have features.
-        about: what they are of: `dataset`, `checkpoint`, `checkpoint_sha256`, `network`, `layer`, `image_size` and
-            what else `write_features` was told.
+        about: all that they depend on, as `write_features` was told: of `extract_features`, `dataset`, `checkpoint`,
+            `checkpoint_sha256`, `network`, `layer` and `image_size`.
+        sha256: of their file.
     """
 
     values: Float[np.ndarray, "n k"]
     pool: Pool
     readable: Bool[np.ndarray, " n"]
     about: dict[str, Any]
+    sha256: str
 
 
 def write_features(
@@ -77,17 +81,20 @@ def write_features(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    told = json.loads(json.dumps(pool_as_json(pool)))
     shape = [len(pool.dataset), width]
-    settings = {"format": FORMAT, "shape": shape, **json.loads(json.dumps({**about, **pool_as_json(pool)}))}
-    found = _record(folder) if (folder / RECORD).exists() else None
-    if found is not None:
-        _check_same(folder, found["settings"], settings)
-    if found is None or not found["complete"]:
-        told = {"complete": False, "settings": settings, **(further or {})}
-        _write_record(folder, told)
+    of = {"format": FORMAT, "shape": shape, **about, **{name: told.pop(name) for name in IMAGES}}
+    # Only what the features depend on is compared: other splits of the same images need no new ones.
+    record = {"complete": False, "of": json.loads(json.dumps(of)), "splits": told, **(further or {})}
+    found = _record(folder) if (folder / RECORD).exists() else record
+    _check_same(folder, found["of"], record["of"])
+    if found["complete"]:
+        record = {**found, "splits": told}
+    _write_record(folder, record)
+    if not record["complete"]:
         if not (folder / ROWS).exists():
             _write_rows(folder, pool.dataset, shape, rows)
-        _write_record(folder, {**told, "complete": True, "sha256": _hash(folder / ROWS)})
+        _write_record(folder, {**record, "complete": True, "sha256": _hash(folder / ROWS)})
     return read_features(folder)
 
 
@@ -99,19 +106,18 @@ def read_features(folder: str | os.PathLike[str]) -> StoredFeatures:
     """
     folder = Path(folder)
     found = _record(folder)
-    settings = dict(found["settings"])
-    total, width = settings["shape"]
+    of = found["of"]
     if not found["complete"]:
-        done = _whole_rows(folder, [total, width])
+        done, total = _whole_rows(folder, of["shape"]), of["shape"][0]
         raise ValueError(
             f"{folder}: partial, {done} of {total} images have features; the same command that began them goes on"
         )
     if not (folder / ROWS).is_file() or _hash(folder / ROWS) != found["sha256"]:
         raise ValueError(f"{folder / ROWS}: missing, or not as it was written; delete the folder and make it anew")
     values = np.load(folder / ROWS, mmap_mode="r")
-    pool = pool_from_json(settings)
-    about = {name: value for name, value in settings.items() if name not in {*pool_as_json(pool), "format", "shape"}}
-    return StoredFeatures(values, pool, np.isfinite(values).all(axis=1), about)
+    pool = pool_from_json({**found["splits"], **{name: of[name] for name in IMAGES}})
+    about = {name: value for name, value in of.items() if name not in (*IMAGES, "format", "shape")}
+    return StoredFeatures(values, pool, np.isfinite(values).all(axis=1), about, found["sha256"])
 
 
 def _write_rows(folder, dataset, shape, rows):
@@ -133,8 +139,6 @@ def _write_rows(folder, dataset, shape, rows):
 
 def _header(shape: list[int]) -> bytes:
     """How a .npy file begins."""
-    import io
-
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)})
     return file.getvalue()
@@ -154,8 +158,8 @@ def _record(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: no such file; give a folder that `jaxcam features` wrote")
     try:
         found = json.loads(path.read_bytes())
-        if found["settings"]["format"] != FORMAT or not isinstance(found["complete"], bool):
-            raise ValueError(f"format {found['settings']['format']!r}, expected {FORMAT}")
+        if found["of"]["format"] != FORMAT or not isinstance(found["complete"], bool):
+            raise ValueError(f"format {found['of']['format']!r}, expected {FORMAT}")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not as `jaxcam features` writes it ({error}); delete the folder") from error
     return found

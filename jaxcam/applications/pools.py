@@ -1,6 +1,5 @@
 """All images that the splits of a data set take from, and the splits: published lists, or a rule that draws them."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ class Rule:
         splits: how many times.
 
     >>> Rule(30, 50, 10).told()
-    '30 images a class to train on, at most 50 of the others to test on, 10 random splits (seeds 0 to 9)'
+    '30 images of each class to train on, at most 50 others to test on; 10 random splits (seeds 0 to 9)'
     """
 
     train: int | float
@@ -40,11 +39,11 @@ class Rule:
 
     def told(self) -> str:
         """The rule in words."""
-        train = f"{self.train:.0%} of" if self.train < 1 else f"{self.train:g}"
-        test = "the others" if self.test is None else f"at most {self.test} of the others"
+        train = f"{self.train:.0%} of the" if self.train < 1 else f"{self.train:g}"
+        test = "the others" if self.test is None else f"at most {self.test} others"
         random = "1 random split (seed 0)"
         random = random if self.splits == 1 else f"{self.splits} random splits (seeds 0 to {self.splits - 1})"
-        return f"{train} images a class to train on, {test} to test on, {random}"
+        return f"{train} images of each class to train on, {test} to test on; {random}"
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,13 @@ class Pool:
     def told(self) -> str:
         """How it is split, in words."""
         if self.lists:
-            return f"the published lists, {len(self.lists)} split{'s' * (len(self.lists) > 1)}"
+            several = f", {len(self.lists)} times" if len(self.lists) > 1 else ""
+            return f"its own lists of training and test images{several}"
         return self.rule.told() if self.rule else "no splits"
+
+    def take(self, places: Places) -> Dataset:
+        """The images at some places."""
+        return replace(self.dataset, examples=tuple(self.dataset[int(place)] for place in places))
 
     def split(self, number: int, *, usable: Bool[np.ndarray, " n"] | None = None) -> tuple[Places, Places]:
         """The places of the training and of the test images of a split.
@@ -90,7 +94,9 @@ class Pool:
         """
         usable = np.ones(len(self.dataset), bool) if usable is None else usable
         if not self.splits:
-            raise ValueError("splits: the data set has neither lists nor a rule; say how many images a class to train on")
+            raise ValueError(
+                "splits: the data set has neither lists nor a rule; give --train, how many images of a class to train on"
+            )
         if not 0 <= number < self.splits:
             raise ValueError(f"split: got {number}; this data set has {self.splits}, counted from 0")
         if not self.lists:
@@ -100,7 +106,8 @@ class Pool:
 
     def _draw(self, seed: int, usable: np.ndarray) -> tuple[Places, Places]:
         assert self.rule is not None
-        random, parts = np.random.default_rng(seed), ([], [])
+        random = np.random.default_rng(seed)
+        trains, tests = [], []
         labels = np.array([example.label for example in self.dataset])
         for label, name in enumerate(self.dataset.classes):
             places = random.permutation(np.flatnonzero((labels == label) & usable))
@@ -109,10 +116,9 @@ class Pool:
             if len(places) and not 0 < count < len(places):
                 raise ValueError(f"class {name}: got {len(places)} images, too few for the rule ({self.rule.told()})")
             last = None if self.rule.test is None else count + self.rule.test
-            parts[0].append(places[:count])
-            parts[1].append(places[count:last])
-        train, test = (np.sort(np.concatenate(part)) for part in parts)
-        return train, test
+            trains.append(places[:count])
+            tests.append(places[count:last])
+        return np.sort(np.concatenate(trains)), np.sort(np.concatenate(tests))
 
 
 def join(pairs: Sequence[tuple[Dataset, Dataset]]) -> Pool:
@@ -131,17 +137,30 @@ def join(pairs: Sequence[tuple[Dataset, Dataset]]) -> Pool:
     examples: list[Example] = []
     lists = []
     for train, test in pairs:
-        if not train.classes == test.classes == first.classes:
-            raise ValueError(f"train, test: got {train} and {test} of other classes; give two splits of one data set")
-        both = {example.path for example in train} & {example.path for example in test}
-        if both:
-            raise ValueError(f"train, test: {len(both)} images are in both, such as {min(map(str, both))}; test on others")
+        if train.classes != first.classes:
+            raise ValueError(f"train: got {train} of other classes than {first}; give splits of one data set")
+        check_pair(train, test)
         for example in (*train, *test):
             if places.setdefault(example.path, len(examples)) == len(examples):
                 examples.append(example)
         lists.append((_places(train, places), _places(test, places)))
     skipped = tuple(dict.fromkeys(reason for pair in pairs for part in pair for reason in part.skipped))
     return Pool(replace(first, examples=tuple(examples), split="", skipped=skipped), tuple(lists))
+
+
+def check_pair(train: Dataset, test: Dataset) -> None:
+    """Refuse training and test images that are of other classes, or partly the same.
+
+    >>> cats = Dataset((Example(Path("1.jpg"), 0),), ("cat",))
+    >>> check_pair(cats, cats)
+    Traceback (most recent call last):
+    ValueError: train, test: 1 images are in both, such as 1.jpg; test on others
+    """
+    if train.classes != test.classes:
+        raise ValueError(f"train, test: got {train} and {test} of other classes; give two splits of one data set")
+    both = {example.path for example in train} & {example.path for example in test}
+    if both:
+        raise ValueError(f"train, test: {len(both)} images are in both, such as {min(map(str, both))}; test on others")
 
 
 def _places(dataset, places):
@@ -178,8 +197,8 @@ def pool_from_json(told: dict[str, Any]) -> Pool:
 def _file_as_json(path):
     """The absolute path of an image, or the fields of the record that holds it."""
     if isinstance(path, Path):
-        return os.path.abspath(path)
-    return {**asdict(path), "shard": os.path.abspath(path.shard)}
+        return str(path.resolve())
+    return {**asdict(path), "shard": str(path.shard.resolve())}
 
 
 def _file_from_json(told):

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -17,8 +17,8 @@ def features(
     checkpoint: str = "tiny_imagenet",
     layer: Literal["gap", "average_pool", "fc7"] = "gap",
     split: str | None = None,
-    train_per_class: float | None = None,
-    test_per_class: int | None = None,
+    train: float | None = None,
+    test: int | None = None,
     splits: int | None = None,
     on_error: Literal["stop", "skip"] = "stop",
     batch_size: int = 64,
@@ -37,8 +37,8 @@ def features(
         layer: gap is the mean over the last cells of a network that ends in global average pooling; average_pool that
             mean of any network; fc7 the second fully connected layer of AlexNet and VGG.
         split: take this part of the data set alone.
-        train_per_class: where splits are drawn at random: images of each class to train on; below 1, the share of them.
-        test_per_class: at most so many of the others to test on.
+        train: where splits are drawn at random: images of each class to train on; below 1, the share of them.
+        test: at most so many of the others to test on.
         splits: how many splits are drawn.
         on_error: at a missing or damaged file, stop, or skip it and say how many there were.
         batch_size: images a step.
@@ -47,10 +47,14 @@ def features(
     from jaxcam.checkpoints import load
 
     params = load(checkpoint)
-    pool = read_pool(
-        dataset, data_dir, split=split, train=train_per_class, test=test_per_class, splits=splits, on_error=on_error
-    )
-    how = {"layer": layer, "checkpoint": checkpoint, "name": dataset, "batch_size": batch_size, "on_error": on_error}
+    pool = read_pool(dataset, data_dir, split=split, train=train, test=test, splits=splits, on_error=on_error)
+    how: dict[str, Any] = {
+        "layer": layer,
+        "checkpoint": checkpoint,
+        "name": dataset,
+        "batch_size": batch_size,
+        "on_error": on_error,
+    }
     found = extract_features(params, pool, out, **how)
     lost = len(found.readable) - int(found.readable.sum()) + len(pool.dataset.skipped)
     if lost:

@@ -23,31 +23,31 @@ def read_pool(dataset, data_dir, *, split=None, train=None, test=None, splits=No
     from jaxcam.applications.benchmarks import BENCHMARKS
     from jaxcam.applications.pools import Pool, Rule, join
 
-    data_dir = Path(data_dir)
     if dataset in BENCHMARKS:
         if split is not None:
             raise ValueError(f"--split: {dataset} is split by its published rule; leave it out")
         pool = BENCHMARKS[dataset].read(data_dir)
     else:
         layout = find_layout(dataset)
-        how = {"on_error": on_error} if "on_error" in layout.options else {}
-        parts = (layout.train, layout.test) if split is None else None
-        if parts == (None, None):
-            parts = _folders(data_dir) if dataset == "folder" else None
-        if parts is None or (parts[0] is None and not dataset.startswith("tfds:")):
-            pool = Pool(read_dataset(dataset, data_dir, split, **how))
-        else:
-            pool = join([tuple(read_dataset(dataset, data_dir, part, **how) for part in parts)])
-    if (train, test, splits) == (None, None, None):
+        on_error = on_error if "on_error" in layout.options else None
+        parts = _parts(dataset, layout, data_dir) if split is None else (split,)
+        read = [read_dataset(dataset, data_dir, part, on_error=on_error) for part in parts]
+        pool = join([tuple(read)]) if len(read) == 2 else Pool(read[0])
+    given = {"train": train, "test": test, "splits": splits}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
         return pool
     if pool.lists:
-        raise ValueError(f"--train-per-class, --test-per-class, --splits: {dataset} has lists of its own; leave them out")
-    known = pool.rule or Rule(0.5 if train is None else train)
-    given = {"train": train, "test": test, "splits": splits}
-    return replace(pool, rule=replace(known, **{name: value for name, value in given.items() if value is not None}))
+        raise ValueError(f"--{min(given)}: {dataset} has training and test images of its own; leave it out")
+    if pool.rule is None and train is None:
+        raise ValueError(f"--{min(given)}: {dataset} has no rule to change; give --train too, the images of a class")
+    return replace(pool, rule=replace(pool.rule or Rule(train), **given))
 
 
-def _folders(data_dir):
-    """The two parts of a folder that has one for each."""
-    tests = [name for name in ("test", "val") if (data_dir / name).is_dir()]
-    return ("train", tests[0]) if tests and (data_dir / "train").is_dir() else None
+def _parts(dataset, layout, data_dir):
+    """The names of the two parts of a data set, or of the one where it has no two."""
+    if layout.train is not None:
+        return layout.train, layout.test
+    tests = [name for name in ("test", "val") if Path(data_dir, name).is_dir()]
+    folders = dataset == "folder" and tests and Path(data_dir, "train").is_dir()
+    return ("train", tests[0]) if folders else (None,)

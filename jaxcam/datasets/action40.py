@@ -30,7 +30,7 @@ def action40(data_dir: str | os.PathLike[str], *, split: str = "test") -> Datase
     >>> with tempfile.TemporaryDirectory() as home:
     ...     lists = Path(home, "ImageSplits")
     ...     lists.mkdir()
-    ...     _ = (lists / "actions.txt").write_text("action_name  number_of_train_and_test_images\\nblowing_bubbles  259")
+    ...     _ = (lists / "actions.txt").write_text("action_name  number_of_images\\nblowing_bubbles  259")
     ...     _ = (lists / "blowing_bubbles_test.txt").write_text("blowing_bubbles_001.jpg\\n")
     ...     action40(home).classes
     ('blowing bubbles',)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jaxcam.datasets.example import Dataset
 from jaxcam.datasets.lists import half_open, numbered_fields
+from jaxcam.records import Record
 
 
 def with_boxes(dataset: Dataset, path: str | os.PathLike[str], *, root: str | os.PathLike[str]) -> Dataset:
@@ -33,7 +34,7 @@ def with_boxes(dataset: Dataset, path: str | os.PathLike[str], *, root: str | os
     ((0.0, 0.0, 10.0, 5.0),)
     """
     path, known = Path(path), {example.path for example in dataset}
-    boxes = defaultdict(list)
+    boxes: dict[Path | Record, list] = defaultdict(list)
     for number, (photo, *corners) in numbered_fields(path, 5, give='a list of "photo,x0,y0,x1,y1"', separator=","):
         where = f"{path}, line {number}"
         if Path(root, photo) not in known:

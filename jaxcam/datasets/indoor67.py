@@ -48,7 +48,7 @@ def indoor67(data_dir: str | os.PathLike[str], *, split: str = "test") -> Datase
 def _photos(path):
     """The class and the file's name in each line of a list."""
     for number, line in numbered_lines(path, give=GIVE):
-        name, slash, photo = line.strip().partition("/")
+        name, _, photo = line.strip().partition("/")
         if not (name and photo):
-            raise ValueError(f"{path}, line {number}: got {line.strip()!r}; expected a class, a slash and a file's name")
+            raise ValueError(f"{path}, line {number}: got {line.strip()!r}; expected class/file")
         yield name, photo
