@@ -1,5 +1,7 @@
 """What linear SVMs make of stored features: a figure for each split of a data set."""
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,11 +97,9 @@ def measure_features(
     Source: Zhou et al., CVPR 2016, arXiv 1512.04150, section 3.3.
     """
     out, pool = Path(out), stored.pool
-    rule = pool.told()
-    settings = {"features_sha256": stored.sha256, "rule": rule, "penalties": PENALTIES, "folds": FOLDS}
     if not pool.splits:
         pool.split(0)  # raises
-    journal = Journal(out / LINES, settings)
+    journal = Journal(out / LINES, _settings(stored))
     if not (out / FIRST).exists():
         journal.done.pop(0, None)
     for number in tqdm(range(pool.splits), "SVMs", unit=" splits", disable=not progress):
@@ -116,7 +116,15 @@ def measure_features(
     means = () if pool.attributes else tuple(line["class_mean"] for line in lines)
     measure = "mean average precision" if pool.attributes else "accuracy"
     values = tuple(line["value"] for line in lines)
-    return FeatureFigures(stored.about, rule, measure, values, means, tuple(lines)), svm
+    return FeatureFigures(stored.about, pool.told(), measure, values, means, tuple(lines)), svm
+
+
+def _settings(stored):
+    """All that the figure of a split depends on; not the number of splits, so that there may be more of them later."""
+    pool = stored.pool
+    listed = hashlib.sha256(json.dumps([pool.lists, dict(pool.attributes)]).encode()).hexdigest()
+    settings = {"features_sha256": stored.sha256, "lists_sha256": listed, "penalties": PENALTIES, "folds": FOLDS}
+    return {**settings, "train": pool.rule and pool.rule.train, "test": pool.rule and pool.rule.test}
 
 
 def attribute_matrix(stored: StoredFeatures) -> Bool[np.ndarray, "n a"]:

@@ -16,6 +16,7 @@ from jaxcam.evaluation.inputs import check_network
 from jaxcam.evaluation.passes import in_file
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import features, forward
+from jaxcam.geometry import resize
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.params import Params
 
@@ -30,9 +31,9 @@ def layer_width(params: Params, layer: str) -> int:
     AlexNet and VGG.
 
     >>> import jaxcam
-    >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=2, width=8, stem="small")
-    >>> layer_width(params, "gap")
-    64
+    >>> params = jaxcam.from_functions(lambda _, images: images[:, ::32, ::32], lambda _, cells: cells.mean((1, 2)))
+    >>> layer_width(params, "average_pool")
+    3
     >>> layer_width(params, "fc7")
     Traceback (most recent call last):
     ValueError: layer: got fc7, but this network has no stage fc7, as alexnet and vgg16 have; use gap or average_pool
@@ -210,8 +211,8 @@ def _pool(params: Params, images: Array, layer: str) -> Float[Array, "b k"]:
 def _maps(
     params: Params, images: Array, kernel: Array, columns: Array
 ) -> tuple[Float[Array, "b y x"], Float[Array, "b h w"]]:
-    cells, size = _cells(params, images), params.card.image_size
-    return cam_from_features(cells, kernel, columns), cam_from_features(cells, kernel, columns, size=size)
+    maps = cam_from_features(_cells(params, images), kernel, columns)
+    return maps, resize(maps, params.card.image_size, axis=1)
 
 
 def _cells(params: Params, images: Array) -> Float[Array, "b y x k"]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from jaxcam.datasets import Dataset, Example
 from jaxcam.records import Record
 
-Places = Int[np.ndarray, " n"]  # of images in a pool
+Places = Int[np.ndarray, "_"]  # of images in a pool
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Pool:
         usable = np.ones(len(self.dataset), bool) if usable is None else usable
         if not self.splits:
             raise ValueError(
-                "splits: the data set has neither lists nor a rule; give --train, how many images of a class to train on"
+                "splits: the data set has neither lists nor a rule; give --train, the images of a class to train on"
             )
         if not 0 <= number < self.splits:
             raise ValueError(f"split: got {number}; this data set has {self.splits}, counted from 0")

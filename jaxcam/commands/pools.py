@@ -28,7 +28,10 @@ def read_pool(dataset, data_dir, *, split=None, train=None, test=None, splits=No
             raise ValueError(f"--split: {dataset} is split by its published rule; leave it out")
         pool = BENCHMARKS[dataset].read(data_dir)
     else:
-        layout = find_layout(dataset)
+        try:
+            layout = find_layout(dataset)
+        except ValueError as error:
+            raise ValueError(f"{error}, {', '.join(BENCHMARKS)}") from None
         on_error = on_error if "on_error" in layout.options else None
         parts = _parts(dataset, layout, data_dir) if split is None else (split,)
         read = [read_dataset(dataset, data_dir, part, on_error=on_error) for part in parts]

@@ -52,12 +52,13 @@ def sun_attribute(data_dir: str | os.PathLike[str]) -> tuple[Dataset, dict[str, 
 
 def _matrix(path: Path, variable: str) -> np.ndarray:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give the folder that holds SUNAttributeDB and images")
     try:
         return np.asarray(loadmat(path)[variable])
-    except (KeyError, ValueError, NotImplementedError, OSError) as error:
+    except (MatReadError, KeyError, ValueError, NotImplementedError, OSError) as error:
         raise ValueError(f"{path}: got no MATLAB file with a variable {variable!r} ({error})") from error
 
 
