@@ -10,11 +10,11 @@ import tyro
 from jaxcam.commands.comparing import compare
 from jaxcam.commands.evaluation import evaluate
 from jaxcam.commands.exporting import export
-from jaxcam.commands.features import features
 from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
+from jaxcam.commands.pooling import features
 from jaxcam.commands.recognizing import recognize
 from jaxcam.commands.running import answer, keep_programs
 from jaxcam.commands.training import train_with

@@ -9,12 +9,17 @@ from scipy.io import savemat
 
 from jaxcam.applications.benchmarks import BENCHMARKS
 from jaxcam.applications.pools import Pool, Rule, join, pool_as_json, pool_from_json
-from jaxcam.commands.pools import read_pool
-from jaxcam.datasets import Dataset, Example
+from jaxcam.commands.pools import POOL, read_pool
+from jaxcam.datasets import DATASETS, Dataset, Example
 from jaxcam.datasets.box_list import with_boxes
 from jaxcam.datasets.sun_attribute import sun_attribute
 from jaxcam.records import Record
 from tests.made_data import make_cub
+
+
+def test_the_command_names_every_data_set():
+    assert POOL.metavar.strip("{}").split(",")[: len(BENCHMARKS)] == list(BENCHMARKS)
+    assert set(POOL.metavar.strip("{}").split(",")) == {*BENCHMARKS, *DATASETS}
 
 
 def touch(*paths):

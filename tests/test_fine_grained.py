@@ -204,6 +204,7 @@ def test_command_recognizes_in_a_class_folder(home, checkpoint, tmp_path, capsys
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("folder: 12 images to train on, 6 to test on; 4 images of each class to train on")
     kept = json.loads((tmp_path / "out/recognition.json").read_text())
+    assert (kept["dataset"], kept["train"], kept["test"]) == ("folder", 12, 6)
     assert list(kept["figures"]) == ["full_image", "cam_crop", "ground_truth_crop", "localized"]
     assert kept["figures"]["full_image"] == {"value": 100, "low": 100, "high": 100, "n": 6}
     assert (tmp_path / "out/heatmaps.png").stat().st_size > 10_000

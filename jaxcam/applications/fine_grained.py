@@ -5,9 +5,9 @@ Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -142,13 +142,16 @@ def show_recognition(params: Params, test: Dataset, found: Recognition, *, count
     return svm_samples(params, shown, found.svm, columns, names, truth, threshold=found.threshold)
 
 
-def save_recognition(found: Recognition, path: str | os.PathLike[str], *, checkpoint: str) -> None:
+def save_recognition(
+    found: Recognition, path: str | os.PathLike[str], *, checkpoint: str, data: Mapping[str, Any] | None = None
+) -> None:
     """Write what `recognize` found as JSON: figures and how they were made, the checkpoint's hash, and versions.
 
     Args:
         found: of `recognize`.
         path: the file; written beside and renamed, so that it is there whole or not at all.
         checkpoint: that the params are from.
+        data: what is to be told of the images, as JSON values.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -158,7 +161,7 @@ def save_recognition(found: Recognition, path: str | os.PathLike[str], *, checkp
     ...     json.loads(Path(home, "net.json").read_text())["figures"]["localized"]["value"]
     41.0
     """
-    told = {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
+    told = {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin(), **(data or {})}
     told |= {"image_size": found.image_size, "box_rule": "paper", "threshold": found.threshold}
     told |= {
         "figures": {name: figure._asdict() for name, figure in found.figures.items()},

@@ -62,7 +62,9 @@ def recognize(
         pool = replace(pool, dataset=with_boxes(pool.dataset, boxes, root=data_dir))
     parts = [_check(pool.take(places), limit, on_error) for places in pool.split(0)]
     found = measure(params, *parts, threshold=threshold, batch_size=batch_size)
-    save_recognition(found, out / "recognition.json", checkpoint=checkpoint)
+    data = {"dataset": dataset, "data_dir": str(data_dir), "splits": pool.told(), "limit": limit}
+    data |= {"train": len(parts[0]), "test": len(parts[1])}
+    save_recognition(found, out / "recognition.json", checkpoint=checkpoint, data=data)
     files = ["recognition.json"]
     if pictures > 0:
         save_contact_sheet(out / "heatmaps.png", show_recognition(params, parts[1], found, count=pictures))
