@@ -16,7 +16,9 @@ from jaxcam.commands.methods import methods
 from jaxcam.commands.networks import networks
 from jaxcam.commands.packing import pack
 from jaxcam.commands.photos import explain
+from jaxcam.commands.pooling import features
 from jaxcam.commands.questions import vqa
+from jaxcam.commands.recognizing import recognize
 from jaxcam.commands.running import answer, keep_programs
 from jaxcam.commands.text import text
 from jaxcam.commands.training import train_with
@@ -28,6 +30,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain,
     "evaluate": evaluate,
     "export": export,
+    "features": features,
     "compare": compare,
     "concept": concept,
     "methods": methods,
@@ -37,6 +40,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "vqa": vqa,
     "text": text,
     "units": units,
+    "recognize": recognize,
 }
 
 

@@ -12,13 +12,15 @@ from PIL import Image
 
 import jaxcam
 from jaxcam.applications import cam_boxes, fit_svm, pooled_features, recognize
+from jaxcam.applications.fine_grained import show_recognition
 from jaxcam.batches import batches
+from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example, cub
 from jaxcam.image_files import read_image
 from jaxcam.metrics import LocalizationCounts
 from jaxcam.report.published import cub_table, recognition_table
 from jaxcam.report.table import Figure, Report
-from tests.made_data import COLOURS, make_cub
+from tests.made_data import COLOURS, make_cub, photo
 from tests.random_network import random_params
 
 SCRIPT = Path(__file__).parents[1] / "scripts/evaluate_cub.py"
@@ -118,10 +120,33 @@ def test_accuracy_counts_wrong_answers(colours, parts):
     assert found.figures["localized"].value == pytest.approx(100 * 5 / 6)
 
 
+def test_without_true_boxes_their_figures_are_left_out(colours, parts):
+    bare = (Dataset(tuple(Example(example.path, example.label) for example in part), part.classes) for part in parts)
+    found = recognize(colours, *bare, progress=False)
+    assert found.figures == dict.fromkeys(("full_image", "cam_crop"), Figure(100, 100, 100, 6))
+    assert "no ground-truth boxes" in found.heading()
+    lines = recognition_table(found.figures, published={}).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["SVM,", "full", "image", "100.00", "100.00..100.00"],
+        ["SVM,", "CAM-box", "crop", "100.00", "100.00..100.00"],
+    ]
+    assert "published" not in lines[0]
+
+
+@pytest.mark.slow
+def test_pictures_show_the_boxes_that_images_were_cropped_to(colours, parts):
+    found = recognize(colours, *parts, threshold=0.5, progress=False)
+    samples = show_recognition(colours, parts[1], found, count=6)
+    for sample, example in zip(samples, parts[1], strict=True):
+        np.testing.assert_allclose(sample.box, example.boxes[0], atol=1.5)
+        assert sample.guess == sample.label == SPECIES[example.label]
+        assert sample.verdict == "right"
+
+
 def test_mistakes(colours, parts, monkeypatch):
     train, test = parts
     bare = Dataset(tuple(Example(example.path, example.label) for example in test), test.classes)
-    with pytest.raises(ValueError, match="got 0 boxes; give one"):
+    with pytest.raises(ValueError, match="got 0 boxes; give one an image to crop it to, or none to any"):
         recognize(colours, train, bare)
     with pytest.raises(ValueError, match="of other classes"):
         recognize(colours, train, Dataset(test.examples, ("a", "b", "c")))
@@ -162,6 +187,45 @@ def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints") / "net"
     jaxcam.save(random_params(jaxcam.Card(SPECIES, image_size=(32, 32))), folder)
     return folder
+
+
+@pytest.mark.slow
+def test_command_recognizes_in_a_class_folder(home, checkpoint, tmp_path, capsys):
+    """Without boxes, and with those of a list; what was drawn by which rule is told."""
+    photos, lines = tmp_path / "photos", []
+    for label in range(3):
+        for number in range(6):
+            photo(photos / f"{label}/{number}.png", label, (4 * number, 10, 4 * number + 30, 40))
+            lines.append(f"{label}/{number}.png,{4 * number},10,{4 * number + 29},39")
+    (tmp_path / "boxes.txt").write_text("\n".join(lines))
+    arguments = ["recognize", "folder", "--data-dir", str(photos), "--checkpoint", str(checkpoint), "--train", "4"]
+    arguments += ["--batch-size", "4", "--pictures", "4", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--boxes", str(tmp_path / "boxes.txt")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("folder: 12 images to train on, 6 to test on; 4 images of each class to train on")
+    kept = json.loads((tmp_path / "out/recognition.json").read_text())
+    assert (kept["dataset"], kept["train"], kept["test"]) == ("folder", 12, 6)
+    assert list(kept["figures"]) == ["full_image", "cam_crop", "ground_truth_crop", "localized"]
+    assert kept["figures"]["full_image"] == {"value": 100, "low": 100, "high": 100, "n": 6}
+    assert (tmp_path / "out/heatmaps.png").stat().st_size > 10_000
+    assert main(arguments) == 0
+    assert "no ground-truth boxes" in capsys.readouterr().out
+    assert list(json.loads((tmp_path / "out/recognition.json").read_text())["figures"]) == ["full_image", "cam_crop"]
+    (photos / "2/5.png").write_bytes(b"no photo")
+    assert main(arguments) == 2
+    assert "--on-error skip leaves out" in capsys.readouterr().err
+    (tmp_path / "boxes.txt").write_text(lines[0])
+    assert main([*arguments, "--on-error", "skip", "--boxes", str(tmp_path / "boxes.txt")]) == 2
+    assert "got 0 boxes; give one an image" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_command_recognizes_birds(home, checkpoint, tmp_path, capsys):
+    arguments = ["recognize", "--data-dir", str(home), "--checkpoint", str(checkpoint), "--batch-size", "4"]
+    assert main([*arguments, "--pictures", "0", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "cub: 14 images to train on, 6 to test on; its own lists of training and test images" in told
+    assert "published" in told
 
 
 @pytest.mark.slow

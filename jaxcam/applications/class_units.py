@@ -10,7 +10,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -20,6 +19,7 @@ from jaxcam.applications._top_activations import TopActivations
 from jaxcam.applications.receptive_fields import ReceptiveField, receptive_field
 from jaxcam.applications.unit_files import FoundUnits
 from jaxcam.batches import batches
+from jaxcam.compilation import jit_network
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.figures import dataset_hash, params_hash
 from jaxcam.evaluation.inputs import check_network
@@ -217,7 +217,7 @@ def _shown(
     return [tuple(images[first : first + number]) for first in range(0, len(images), number)]
 
 
-@jax.jit
+@jit_network
 def _maps(params: Params, images: Array, units: Int[Array, " b"]) -> Float[Array, "b h w"]:
     """Of each image the map of one unit: that of a class which has this unit alone."""
     cells = _cells(params, images)

@@ -10,7 +10,6 @@ from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -18,6 +17,7 @@ from jaxtyping import Array, Float
 from jaxcam.applications.svm import fit_svm
 from jaxcam.arrays import Images, type_of_array
 from jaxcam.checkpoints import checkpoint_hash
+from jaxcam.compilation import jit_network
 from jaxcam.evaluation.inputs import check_threshold
 from jaxcam.evaluation.origin import origin
 from jaxcam.forward import check_images, forward
@@ -201,7 +201,7 @@ def load_detector(path: str | os.PathLike[str], *, checkpoint: str) -> Detector:
     return Detector(kernel, bias, penalty, check_threshold(threshold), name, image_size)
 
 
-@partial(jax.jit, static_argnames="size")
+@partial(jit_network, static_argnames="size")
 def _evidence(params: Params, images: Array, kernel: Array, bias: Array, size: Size) -> Evidence:
     features, _ = forward(params, images)
     if features.ndim != 4:

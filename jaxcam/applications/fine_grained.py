@@ -5,21 +5,24 @@ Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxcam.applications.pooled import cam_boxes, pooled_features
+from jaxcam.applications.pools import check_pair
 from jaxcam.applications.svm import LinearSvm, fit_svm
+from jaxcam.applications.svm_pictures import AT_ONCE, svm_samples
 from jaxcam.checkpoints import checkpoint_hash
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.inputs import check_threshold
 from jaxcam.evaluation.origin import origin
 from jaxcam.geometry import iou
 from jaxcam.params import Params
+from jaxcam.report.contact_sheet import Sample
 from jaxcam.report.table import Figure, share_of
 from jaxcam.whole_files import whole_file
 
@@ -29,23 +32,27 @@ class Recognition(NamedTuple):
 
     Attributes:
         figures: the accuracies "full_image", "cam_crop" and "ground_truth_crop", and "localized", the share of images
-            whose CAM box has an IoU of at least .5 with the true one: in percent, with 95% bootstrap intervals.
+            whose CAM box has an IoU of at least .5 with the true one: in percent, with 95% bootstrap intervals. Without
+            the last two where there are no true boxes.
         penalties: the C that was chosen for each of the three SVMs.
         threshold: of the CAM boxes, as a share of the map's maximum.
         image_size: (height, width) that images and crops were squashed to, in pixels.
+        svm: that of full images, whose maps the boxes are of.
     """
 
     figures: dict[str, Figure]
     penalties: dict[str, float]
     threshold: float
     image_size: tuple[int, ...]
+    svm: LinearSvm | None = None
 
     def heading(self) -> str:
         """How the figures were made."""
         size = "x".join(map(str, reversed(self.image_size)))
-        return (
-            f'images and crops squashed to {size}; box rule "paper" at threshold {self.threshold:g}, right from IoU 0.5'
-        )
+        how = f'images and crops squashed to {size}; box rule "paper" at threshold {self.threshold:g}'
+        if "localized" in self.figures:
+            return f"{how}, right from IoU 0.5"
+        return f"{how}; no ground-truth boxes, so nothing is cropped to them or compared with them"
 
 
 def recognize(
@@ -63,12 +70,13 @@ def recognize(
     network's linear layer it makes class maps, M_c(x, y) = sum_k w_k^c f_k(x, y) with c the class that it predicts, and
     the paper's rule makes boxes of them: for training and test images alike, so that no label of a test image and no
     ground-truth box is looked at. A second SVM is trained on the features of what these boxes hold, squashed to the
-    network's size; a third one on those of the ground-truth boxes. The paper does not say which class's map it takes.
+    network's size; a third one on those of the ground-truth boxes, where there are any. The paper does not say which
+    class's map it takes.
 
     Args:
         params: any network's with a last feature map; its own classes and linear layer are not used.
-        train: training images, at least two a class and one box an image.
-        test: test images of the same classes, one box an image.
+        train: training images, at least two a class; one box an image, or none at all.
+        test: test images of the same classes, with boxes as the training images.
         threshold: share of a map's maximum, above 0 and at most 1; None for the card's.
         batch_size: images a step.
         progress: show images a second and time left on stderr.
@@ -77,16 +85,17 @@ def recognize(
         A Recognition.
 
     Raises:
-        ValueError: for data sets that do not fit together, an image without its one box, a threshold out of range, an
+        ValueError: for data sets that do not fit together, an image with more or fewer boxes than one
+            where any has one, a threshold out of range, an
             unreadable image, or without scikit-learn.
 
     >>> from jaxcam.datasets import cub  # doctest: +SKIP
     >>> train, test = cub("CUB_200_2011", split="train"), cub("CUB_200_2011", split="test")  # doctest: +SKIP
     >>> recognize(jaxcam.load("checkpoints/googlenet_gap"), train, test).figures["cam_crop"].value  # doctest: +SKIP
     """
-    _check_pair(train, test)
+    check_pair(train, test)
     threshold = check_threshold(params.card.threshold if threshold is None else threshold)
-    parts, truth = (train, test), (_true_boxes(train), _true_boxes(test))
+    parts, truth = (train, test), _true_boxes(train, test)
     labels = [np.array([example.label for example in part]) for part in parts]
     figures: dict[str, Figure] = {}
     penalties: dict[str, float] = {}
@@ -107,18 +116,42 @@ def recognize(
     find = partial(cam_boxes, params, threshold=threshold, batch_size=batch_size, progress=progress)
     found = [find(part, svm.kernel, chosen) for part, chosen in zip(parts, columns, strict=True)]
     measure("cam_crop", found)
-    measure("ground_truth_crop", truth)
-    figures["localized"] = share_of(np.sum(iou(found[1], truth[1]) >= 0.5), len(test))
-    return Recognition(figures, penalties, threshold, params.card.image_size)
+    if truth is not None:
+        measure("ground_truth_crop", truth)
+        figures["localized"] = share_of(np.sum(iou(found[1], truth[1]) >= 0.5), len(test))
+    return Recognition(figures, penalties, threshold, params.card.image_size, svm)
 
 
-def save_recognition(found: Recognition, path: str | os.PathLike[str], *, checkpoint: str) -> None:
+def show_recognition(params: Params, test: Dataset, found: Recognition, *, count: int = 24) -> tuple[Sample, ...]:
+    """Test images, evenly spaced, with the maps and the boxes that they were cropped by.
+
+    Args:
+        params: as for `recognize`.
+        test: its test images.
+        found: what it found.
+        count: how many images.
+
+    Returns:
+        A Sample an image, for `jaxcam.report.contact_sheet.save_contact_sheet`.
+    """
+    assert found.svm is not None
+    shown = test.spread(count)
+    columns = found.svm.columns(pooled_features(params, shown, batch_size=AT_ONCE, progress=False))
+    names = [test.classes[label] for label in found.svm.classes]
+    truth = [[test.classes[example.label]] for example in shown]
+    return svm_samples(params, shown, found.svm, columns, names, truth, threshold=found.threshold)
+
+
+def save_recognition(
+    found: Recognition, path: str | os.PathLike[str], *, checkpoint: str, data: Mapping[str, Any] | None = None
+) -> None:
     """Write what `recognize` found as JSON: figures and how they were made, the checkpoint's hash, and versions.
 
     Args:
         found: of `recognize`.
         path: the file; written beside and renamed, so that it is there whole or not at all.
         checkpoint: that the params are from.
+        data: what is to be told of the images, as JSON values.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -128,7 +161,7 @@ def save_recognition(found: Recognition, path: str | os.PathLike[str], *, checkp
     ...     json.loads(Path(home, "net.json").read_text())["figures"]["localized"]["value"]
     41.0
     """
-    told = {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
+    told = {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin(), **(data or {})}
     told |= {"image_size": found.image_size, "box_rule": "paper", "threshold": found.threshold}
     told |= {
         "figures": {name: figure._asdict() for name, figure in found.figures.items()},
@@ -138,16 +171,13 @@ def save_recognition(found: Recognition, path: str | os.PathLike[str], *, checkp
         file.write(f"{json.dumps(told, indent=1)}\n".encode())
 
 
-def _true_boxes(dataset: Dataset) -> Float[np.ndarray, "n 4"]:
-    for example in dataset:
+def _true_boxes(*parts: Dataset) -> list[Float[np.ndarray, "n 4"]] | None:
+    """The box of each image; None where no image has any."""
+    if not any(example.boxes for part in parts for example in part):
+        return None
+    for example in (example for part in parts for example in part):
         if len(example.boxes) != 1:
-            raise ValueError(f"{example.path}: got {len(example.boxes)} boxes; give one an image to crop it to")
-    return np.array([example.boxes[0] for example in dataset], np.float32)
-
-
-def _check_pair(train: Dataset, test: Dataset) -> None:
-    if train.classes != test.classes:
-        raise ValueError(f"train, test: got {train} and {test} of other classes; give two splits of one data set")
-    both = {example.path for example in train} & {example.path for example in test}
-    if both:
-        raise ValueError(f"train, test: {len(both)} images are in both, such as {min(map(str, both))}; test on others")
+            raise ValueError(
+                f"{example.path}: got {len(example.boxes)} boxes; give one an image to crop it to, or none to any image"
+            )
+    return [np.array([example.boxes[0] for example in part], np.float32) for part in parts]

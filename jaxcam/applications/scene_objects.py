@@ -23,6 +23,7 @@ from jaxcam.applications.pooled import pooled_features
 from jaxcam.applications.scene_counts import SceneObjects
 from jaxcam.applications.svm import LinearSvm, fit_svm
 from jaxcam.batches import Batch, batches
+from jaxcam.compilation import jit_network
 from jaxcam.datasets.scenes import Objects, Scenes
 from jaxcam.evaluation.inputs import check_threshold
 from jaxcam.evaluation.journal import Journal
@@ -212,7 +213,7 @@ def _stacked(
     return filled, rows
 
 
-@jax.jit
+@jit_network
 def scene_maps(
     params: Params, images: UInt8[np.ndarray | Array, "b h w 3"], kernel: Array, columns: Array
 ) -> Float[Array, "b h w"]:
@@ -228,7 +229,7 @@ def scene_maps(
     return cam_from_features(features, kernel, columns, size=params.card.image_size)
 
 
-@jax.jit
+@jit_network
 def _under(
     params: Params,
     images: Array,

@@ -32,11 +32,22 @@ class LinearSvm(NamedTuple):
 
     def columns(self, features: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
         """The column of the predicted class of each image; `classes[columns]` is its label."""
-        return (_unit(features) @ self.kernel + self.bias).argmax(axis=1)
+        return self.scores(features).argmax(axis=1)
+
+    def scores(self, features: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n c"]:
+        """The score of every column for each image."""
+        return _unit(features) @ self.kernel + self.bias
 
 
-def fit_svm(features: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> LinearSvm:
+def fit_svm(
+    features: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], *, scoring: str = "accuracy"
+) -> LinearSvm:
     """A linear SVM, one class against all others, with C chosen by cross-validation on these very images.
+
+    Args:
+        features: (n, k), divided by their lengths here.
+        labels: (n,).
+        scoring: what the best C has most of, a name of scikit-learn's.
 
     Raises:
         ValueError: for fewer than two classes, or two images of a class; or without scikit-learn.
@@ -60,7 +71,9 @@ def fit_svm(features: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -
             "give at least 2 classes, and 2 images of each to choose C by cross-validation"
         )
     folds = StratifiedKFold(min(FOLDS, counts.min()), shuffle=True, random_state=0)
-    search = GridSearchCV(LinearSVC(dual=False), {"C": PENALTIES}, cv=folds).fit(_unit(features), labels)
+    search = GridSearchCV(LinearSVC(dual=False), {"C": PENALTIES}, cv=folds, scoring=scoring).fit(
+        _unit(features), labels
+    )
     best = search.best_estimator_
     kernel, bias = best.coef_.T, best.intercept_
     if len(classes) == 2:  # scikit-learn's has one column then, for the second class

@@ -69,7 +69,7 @@ def _card(sample: Sample) -> str:
         f'<div class="frame" style="--shape:{width / height:.4f}">'
         f'<img class="photo" alt="photo of {label}" src="{draw_photo(sample.photo)}">'
         f'<img class="heat" alt="heat of {guess}" src="{draw_heat(sample.map)}">{"".join(boxes)}</div></div>'
-        f'<p class="guess" title="{guess}"><b>{guess}</b> <span>{sample.probability:.0%}</span></p>'
+        f'<p class="guess" title="{guess}"><b>{guess}</b> <span>{sample.percent}</span></p>'
         f'<p class="label" title="{label}">true: {label}</p><p class="verdict {colour}">{verdict}</p></li>'
     )
 

@@ -36,7 +36,7 @@ class Sample:
         box: (4,) from that map.
         truth: (m, 4) ground-truth boxes; none where the data set has none.
         guess: name of the predicted class.
-        probability: of that class, in [0, 1].
+        probability: of that class, in [0, 1]; None of a classifier that has none.
         label: name of the true class.
         class_right: whether the guess is the label.
         box_right: whether the box has an IoU of .5 or more with any ground-truth box.
@@ -47,10 +47,15 @@ class Sample:
     box: Float[np.ndarray, "4"]
     truth: Float[np.ndarray, "m 4"]
     guess: str
-    probability: float
+    probability: float | None
     label: str
     class_right: bool
     box_right: bool
+
+    @property
+    def percent(self) -> str:
+        """The probability, "" where there is none."""
+        return "" if self.probability is None else f"{self.probability:.0%}"
 
     @property
     def verdict(self) -> str:
@@ -82,7 +87,8 @@ def save_contact_sheet(path: str | os.PathLike[str], samples: Sequence[Sample]) 
         axes.set_axis_off()
     for axes, sample in zip(figure.axes, samples, strict=False):
         draw_sample(axes, sample)
-    figure.supxlabel("heat and white box: the predicted class · green box: ground truth", fontsize=8.5)
+    truth = " · green box: ground truth" if any(len(sample.truth) for sample in samples) else ""
+    figure.supxlabel(f"heat and white box: the predicted class{truth}", fontsize=8.5)
     with whole_file(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is an empty frame
         FigureCanvasAgg(figure).print_png(file)
@@ -98,7 +104,7 @@ def draw_sample(axes: Axes, sample: Sample) -> None:
     colour = {"right": RIGHT, "wrong": WRONG}.get(sample.verdict, HALF_RIGHT)
     guess, label = (shorten(name, LETTERS, placeholder="…") for name in (sample.guess, sample.label))
     style: dict[str, Any] = {"fontsize": 8.5, "parse_math": False}
-    axes.set_title(f"{guess} {sample.probability:.0%}\n{sample.verdict}", color=colour, **style)
+    axes.set_title(f"{guess} {sample.percent}\n{sample.verdict}", color=colour, **style)
     axes.text(0.5, -0.03, f"true: {label}", transform=axes.transAxes, ha="center", va="top", **style)
 
 

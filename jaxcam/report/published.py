@@ -123,11 +123,12 @@ def cub_table(measured: Measured) -> str:
     return "\n".join([*_benchmark(CUB_MAX_BOX_ACC_V2, CUB_CENTRED_BOX, measured), *_protocols(measured)])
 
 
-def recognition_table(measured: Mapping[str, Figure]) -> str:
+def recognition_table(measured: Mapping[str, Figure], *, published: Mapping[str, float] = CUB_RECOGNITION) -> str:
     """The paper's fine-grained recognition on CUB-200-2011, with one's own beside.
 
     Args:
         measured: the figures of `jaxcam.applications.recognize`.
+        published: what to set them beside; {} for another data set, whose table has the measured figures alone.
 
     Returns:
         Lines of percentages, published and measured, with 95% bootstrap intervals.
@@ -140,11 +141,15 @@ def recognition_table(measured: Mapping[str, Figure]) -> str:
     CAM boxes right             41.00
     """
     rows = ("SVM, full image", "SVM, CAM-box crop", "SVM, true-box crop", "CAM boxes right")
-    lines = [f"{'%':<22}{'published':>11}{'here':>10}{'95% interval':>15}"]
-    for row, (name, published) in zip(rows, CUB_RECOGNITION.items(), strict=True):
+    heading = f"{'published':>11}" if published else ""
+    lines = [f"{'%':<22}{heading}{'here':>10}{'95% interval':>15}"]
+    for row, name in zip(rows, CUB_RECOGNITION, strict=True):
+        if name not in published and name not in measured:
+            continue
         value, low, high, _ = measured.get(name, (None, None, None, 0))
         here = "" if value is None else f"{value:>10.2f}{f'{low:.2f}..{high:.2f}':>15}"
-        lines.append(f"{row:<22}{published:>11.2f}{here}")
+        theirs = f"{published[name]:>11.2f}" if published else ""
+        lines.append(f"{row:<22}{theirs}{here}")
     return "\n".join(lines)
 
 
