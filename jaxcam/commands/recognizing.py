@@ -49,11 +49,8 @@ def recognize(
         out: folder for recognition.json and heatmaps.png.
     """
     from jaxcam.applications.fine_grained import recognize as measure
-    from jaxcam.applications.fine_grained import save_recognition, show_recognition
     from jaxcam.checkpoints import load
     from jaxcam.datasets.box_list import with_boxes
-    from jaxcam.report.contact_sheet import save_contact_sheet
-    from jaxcam.report.published import CUB_RECOGNITION, recognition_table
 
     params = load(checkpoint)
     pool = read_pool(dataset, data_dir, split=split, train=train, test=test, on_error=on_error)
@@ -64,16 +61,25 @@ def recognize(
     found = measure(params, *parts, threshold=threshold, batch_size=batch_size)
     data = {"dataset": dataset, "data_dir": str(data_dir), "splits": pool.told(), "limit": limit}
     data |= {"train": len(parts[0]), "test": len(parts[1])}
+    _write(params, parts[1], found, out, checkpoint, data, pictures)
+    return 0
+
+
+def _write(params, test, found, out, checkpoint, data, pictures):
+    """Write the files, and print the table."""
+    from jaxcam.applications.fine_grained import save_recognition, show_recognition
+    from jaxcam.report.contact_sheet import save_contact_sheet
+    from jaxcam.report.published import CUB_RECOGNITION, recognition_table
+
     save_recognition(found, out / "recognition.json", checkpoint=checkpoint, data=data)
     files = ["recognition.json"]
     if pictures > 0:
-        save_contact_sheet(out / "heatmaps.png", show_recognition(params, parts[1], found, count=pictures))
+        save_contact_sheet(out / "heatmaps.png", show_recognition(params, test, found, count=pictures))
         files.append("heatmaps.png")
-    print(f"{dataset}: {len(parts[0])} images to train on, {len(parts[1])} to test on; {pool.told()}")
+    print("{dataset}: {train} images to train on, {test} to test on; {splits}".format(**data))
     print(found.heading())
-    print(recognition_table(found.figures, published=CUB_RECOGNITION if dataset == "cub" else {}))
+    print(recognition_table(found.figures, published=CUB_RECOGNITION if data["dataset"] == "cub" else {}))
     print(f"in {out}: {', '.join(files)}")
-    return 0
 
 
 def _check(part, limit, on_error):
