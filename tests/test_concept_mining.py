@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcam.applications import _concept_features, pooled_features
+from jaxcam.applications import keeping, pooled_features
 from jaxcam.applications.concept_mining import (
     ConceptPhotos,
     average_precision,
@@ -136,23 +136,11 @@ def test_photos_that_cannot_be_read_are_left_out(home, params, photos, tmp_path)
         find_concept(params, ConceptPhotos("red", (broken,), (broken,)), batch_size=8, progress=False)
 
 
-def test_interrupted_features_go_on(params, photos, found, tmp_path, monkeypatch):
-    made = []
-
-    def make(params, dataset, **options):
-        if len(made) == 1:
-            raise KeyboardInterrupt
-        made.append(len(dataset))
-        return pooled_features(params, dataset, **options)
-
+def test_kept_features_are_not_made_again(params, photos, found, tmp_path, monkeypatch):
     how = {"seed": BLUES_AT_FIRST, "batch_size": 8, "keep": tmp_path, "progress": False}
-    monkeypatch.setattr(_concept_features, "pooled_features", make)
-    with pytest.raises(KeyboardInterrupt):
-        find_concept(params, photos, **how)
-    made[:] = [0, 0]
-    again = find_concept(params, photos, **how)
-    assert made[2:] == [24]  # of 56, the first 32 were kept
-    np.testing.assert_array_equal(again.scores, found.scores)
+    find_concept(params, photos, **how)
+    monkeypatch.setattr(keeping, "feature_rows", lambda *_, **__: pytest.fail("they are there"))
+    np.testing.assert_array_equal(find_concept(params, photos, **how).scores, found.scores)
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import jaxcam
+from jaxcam.applications import keeping
 from jaxcam.applications.feature_files import read_features, write_features
 from jaxcam.applications.pools import Pool, Rule
 from jaxcam.cli import main
@@ -75,6 +77,38 @@ def test_killed_between_its_last_steps(tmp_path, pool):
     assert write_features(tmp_path, pool, 2, lambda images: iter(()), about={}).sha256 == record["sha256"]
     with pytest.raises(ValueError, match="got features of 14 images; expected 15"):
         write_features(tmp_path / "b", pool, 2, lambda images: rows(images[1:]), about={})
+
+
+def test_features_of_photos_are_kept_one_by_one(tmp_path, monkeypatch):
+    """An interrupted pass goes on; other photos, sizes and settings are other features."""
+    for place in range(5):
+        photo(tmp_path / f"{place}.png", place % 3, (place, 10, 40, 50))
+    photos = Dataset(tuple(Example(tmp_path / f"{place}.png", 0) for place in range(5)), ("any",))
+    params = random_params(jaxcam.Card(("a", "b"), image_size=(32, 32)))
+    keep = partial(keeping.kept_features, params, keep=tmp_path / "kept", batch_size=1, progress=False)
+    made, rows = [], keeping.feature_rows
+
+    def counted(params, part, **options):
+        for row in rows(params, part, **options):
+            if len(made) == 3:
+                raise KeyboardInterrupt
+            made.append(row)
+            yield row
+
+    monkeypatch.setattr(keeping, "feature_rows", counted)
+    with pytest.raises(KeyboardInterrupt):
+        keep(photos)
+    made[:] = [None] * 10
+    found = keep(photos)
+    assert len(made) == 12
+    np.testing.assert_array_equal(found, keeping.pooled_features(params, photos, batch_size=1, progress=False))
+    np.testing.assert_array_equal(keep(photos), found)
+    assert len(made) == 12
+    keep(photos, settings={"checkpoint_sha256": "another"})
+    photo(tmp_path / "0.png", 2, (0, 0, 9, 9))
+    assert (keep(photos)[0] != found[0]).any()
+    assert len(made) == 22
+    assert len(list((tmp_path / "kept").iterdir())) == 3
 
 
 @pytest.mark.slow

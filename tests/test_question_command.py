@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcam.applications import question_runs
-from jaxcam.applications.question_files import read_questions
+from jaxcam.applications import keeping, question_runs
 from jaxcam.applications.question_net import AnswerModel, load_model, save_model
 from jaxcam.checkpoints import checkpoint_hash
 from jaxcam.cli import main
@@ -59,7 +57,7 @@ def test_from_files_to_an_answer(made, validation, colours, tmp_path, monkeypatc
     assert len(list((folder / "features").iterdir())) == 2
 
     # A second training, of another seed, reads the features that are there.
-    monkeypatch.setattr(question_runs, "pooled_features", None)
+    monkeypatch.setattr(keeping, "feature_rows", lambda *_, **__: pytest.fail("they are there"))
     assert main([*arguments, "--seed", "1"]) == 0
     assert load_model(folder).record["recipe"]["seed"] == 1
 
@@ -112,29 +110,6 @@ def test_a_model_is_for_the_network_it_was_trained_on(made, tmp_path, capsys):
     assert "--checkpoint says where the network of the model" in capsys.readouterr().err
     assert main([*explain, "--checkpoint", "tiny_imagenet"]) == 2
     assert "was trained on features of ./moved, whose hash is 000000000000" in capsys.readouterr().err
-
-
-def test_a_pass_over_photos_goes_on_where_it_stopped(made, tmp_path, monkeypatch):
-    """Four files of eight photos; the second pass was cut off, and one file is damaged later."""
-    photos, calls = read_questions(*made[0], progress=False).photos, []
-
-    def pooled(params, part, **_):
-        calls.append(len(part))
-        if len(calls) == 3:
-            raise InterruptedError
-        return np.array([[int(example.path.stem[-3:]), 1] for example in part], np.float32)
-
-    monkeypatch.setattr(question_runs, "PART", 8)
-    monkeypatch.setattr(question_runs, "pooled_features", pooled)
-    keep = partial(question_runs.kept_features, colour_params(), photos, tmp_path, checkpoint="tiny_imagenet")
-    with pytest.raises(InterruptedError):
-        keep()
-    assert keep()[:, 0].tolist() == list(range(1, 31))
-    assert calls == [8, 8, 8, 8, 6]
-    damaged = next(path for path in tmp_path.iterdir() if len(np.load(path)) == 6)
-    damaged.write_bytes(damaged.read_bytes()[:-4])
-    assert keep()[:, 0].tolist() == list(range(1, 31))
-    assert calls[5:] == [6]
 
 
 @pytest.mark.slow

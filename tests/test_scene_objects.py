@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import jaxcam
-from jaxcam.applications.pooled import pooled_features
+from jaxcam.applications import keeping
 from jaxcam.applications.scene_counts import ObjectCount, SceneObjects, save_scene_objects
-from jaxcam.applications.scene_objects import PARTS, find_scene_objects
+from jaxcam.applications.scene_objects import LINES, find_scene_objects
 from jaxcam.applications.svm import LinearSvm, fit_svm
 from jaxcam.cli import main
 from jaxcam.datasets.scenes import MaskFiles, scene_folder
@@ -159,17 +159,7 @@ def test_order_and_rule_of_the_counts():
 
 
 def test_an_interrupted_pass_goes_on(params, scenes, found, tmp_path, monkeypatch):
-    """First in the features, then in the objects; what was done is not done again."""
-    monkeypatch.setattr("jaxcam.applications.scene_objects.AT_ONCE", 1)
-    passes = []
-
-    def pooled(params, part, **options):
-        passes.append([example.path for example in part])
-        if len(passes) == 3:
-            raise KeyboardInterrupt
-        return pooled_features(params, part, **options)
-
-    monkeypatch.setattr("jaxcam.applications.scene_objects.pooled_features", pooled)
+    """Behind the photos whose objects are kept, without another look at what is done."""
     read, stop = MaskFiles.masks, [scenes.objects[9]]
 
     def masks(self, size):
@@ -179,16 +169,13 @@ def test_an_interrupted_pass_goes_on(params, scenes, found, tmp_path, monkeypatc
 
     monkeypatch.setattr(MaskFiles, "masks", masks)
     find = partial(find_scene_objects, params, scenes, keep=tmp_path, progress=False)
-    for batch_size, count in ((5, 0), (5, 0), (4, 4)):
-        with pytest.raises(KeyboardInterrupt):
-            find(batch_size=batch_size)
-        kept = [json.loads(line) for line in (tmp_path / PARTS[1]).read_text().splitlines()[1:]]
-        assert [line["index"] for line in kept] == list(range(count))
-    paths = [example.path for example in scenes.dataset]
-    assert passes == [paths[:5], paths[5:10], paths[10:], paths[10:]]
+    with pytest.raises(KeyboardInterrupt):
+        find(batch_size=4)
+    kept = [json.loads(line) for line in (tmp_path / LINES).read_text().splitlines()[1:]]
+    assert [line["index"] for line in kept] == [0, 1, 2, 3]
     stop[:] = scenes.objects[:4]
+    monkeypatch.setattr(keeping, "feature_rows", lambda *_, **__: pytest.fail("they are there"))
     again = find(batch_size=5)
-    assert len(passes) == 4
     for name in found.categories:
         assert again.objects(name) == found.objects(name)
     with pytest.raises(ValueError, match=r"other settings \(threshold: 0.5 there, 0.25 here\)"):

@@ -189,6 +189,7 @@ def find_concept(
     seed: int = 0,
     batch_size: int = 64,
     keep: str | os.PathLike[str] | None = None,
+    settings: dict[str, Any] | None = None,
     progress: bool = True,
 ) -> Concept:
     """Learn a concept from photos with and without it, and rank a gallery by it.
@@ -204,6 +205,7 @@ def find_concept(
         batch_size: images a step.
         keep: a folder where features are kept as they are made, so that a pass that was interrupted goes on; it is
             for the caller to remove. None to keep nothing.
+        settings: all else that features depend on, as JSON values, such as the checkpoint's hash.
         progress: show images a second and time left on stderr.
 
     Returns:
@@ -220,7 +222,8 @@ def find_concept(
     _check_counts(rounds, 1 if add is None else add, seed)
     ranked = photos.gallery or (*photos.positives, *photos.pool)
     paths = (*photos.positives, *photos.pool, *(ranked if photos.gallery else ()))
-    features, unreadable = concept_features(params, paths, batch_size=batch_size, keep=keep, progress=progress)
+    kept: dict[str, Any] = {"keep": keep, "settings": settings}
+    features, unreadable = concept_features(params, paths, batch_size=batch_size, progress=progress, **kept)
     there = np.isfinite(features).all(axis=1)
     ends = np.cumsum([len(photos.positives), len(photos.pool)])
     (positives, pool, gallery), rows = np.split(features, ends), np.split(there, ends)
@@ -229,9 +232,7 @@ def find_concept(
     check_counts(int(rows[0].sum()), int(rows[1].sum()))
     relevant = np.array(photos.relevant, bool)[rows[2]] if photos.relevant else np.zeros(0, bool)
     if not rows[2].any() or (photos.relevant and not relevant.any()):
-        raise ValueError(
-            "gallery, relevant: none of the photos to rank, or of those that show the concept, can be read"
-        )
+        raise ValueError("gallery, relevant: none of the photos to rank, or of those that show it, can be read")
     read = replace(
         photos,
         positives=_those(photos.positives, rows[0]),

@@ -2,15 +2,11 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
-from jaxcam.applications.pooled import pooled_features
+from jaxcam.applications.keeping import kept_features
 from jaxcam.applications.question_answering import Answering, answer_question
 from jaxcam.applications.question_figures import answer_figures
 from jaxcam.applications.question_files import Questions, read_questions
@@ -18,14 +14,11 @@ from jaxcam.applications.question_net import FILE, load_model, save_model
 from jaxcam.applications.question_sheet import save_answering
 from jaxcam.applications.question_training import AnswerRecipe, choose_words, train_answers
 from jaxcam.checkpoints import checkpoint_hash, load
-from jaxcam.datasets import Dataset
 from jaxcam.evaluation.origin import origin
 from jaxcam.image_files import read_image
-from jaxcam.params import Params
 from jaxcam.photo_reports import MAX_SIDE
 from jaxcam.whole_files import whole_file
 
-PART = 8192  # photos whose features are kept in one file
 REPORT = "training.json"
 
 VqaFiles = tuple[Path, Path, Path]  # questions, annotations, and the folder of the photos
@@ -65,7 +58,7 @@ def train_on_files(
     if validation is not None:
         parts["validation"] = read_questions(*validation, on_error=on_error, progress=progress)
         _check_apart(**parts)
-    how: dict[str, Any] = {"checkpoint": checkpoint, "progress": progress}
+    how: dict[str, Any] = {"settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}, "progress": progress}
     features = {name: kept_features(params, part.photos, out / "features", **how) for name, part in parts.items()}
     given = parts["training"]
     model = train_answers(features["training"], given.rows(), given.asked, recipe, progress=progress)
@@ -81,44 +74,6 @@ def train_on_files(
     with whole_file(out / REPORT) as file:
         file.write(f"{json.dumps(model.record, indent=1)}\n".encode())
     return f"{_report(model.record)}\nin {out}: {FILE}, {REPORT}"
-
-
-def kept_features(
-    params: Params,
-    photos: Dataset,
-    folder: str | os.PathLike[str],
-    *,
-    checkpoint: str,
-    batch_size: int = 64,
-    progress: bool = True,
-) -> Float[np.ndarray, "n k"]:
-    """Pooled features of photos, kept in files of some thousand, so that an interrupted pass goes on where it stopped.
-
-    Args:
-        params: a network's.
-        photos: which photos.
-        folder: for the files; each is named by the hash of all that its features depend on.
-        checkpoint: that the params are from.
-        batch_size: photos a step.
-        progress: show it on stderr.
-
-    Returns:
-        float32 (n, k), a row a photo.
-
-    Raises:
-        ValueError: as `pooled_features`.
-    """
-    parts = []
-    for first in range(0, len(photos), PART):
-        part = photos[first : first + PART]
-        path = Path(folder, f"{_name_of(part, checkpoint_hash(checkpoint))}.npy")
-        found = _read_rows(path, len(part))
-        if found is None:
-            found = pooled_features(params, part, batch_size=batch_size, progress=progress)
-            with whole_file(path) as file:
-                np.save(file, found)
-        parts.append(found)
-    return np.concatenate(parts)
 
 
 def explain_photo(
@@ -162,21 +117,6 @@ def explain_photo(
     with whole_file(out / f"{stem}.json") as file:
         file.write(f"{json.dumps(told, indent=1)}\n".encode())
     return "\n".join([*_lines(found), f"  -> {out / stem}.png"])
-
-
-def _name_of(photos, network):
-    """A hash of the network and of the photos' names, sizes and times."""
-    stats = [(str(photo.path), photo.path.stat().st_size, photo.path.stat().st_mtime_ns) for photo in photos]
-    return hashlib.sha256(json.dumps([network, stats]).encode()).hexdigest()[:32]
-
-
-def _read_rows(path, count):
-    """The features in a file, or None where it is missing or damaged."""
-    try:
-        found = np.load(path)
-    except (OSError, ValueError, EOFError):
-        return None
-    return found if found.dtype == np.float32 and found.ndim == 2 and len(found) == count else None
 
 
 def _check_apart(training: Questions, validation: Questions) -> None:

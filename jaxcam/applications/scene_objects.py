@@ -5,7 +5,6 @@ Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016
 
 import hashlib
 import os
-from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +18,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from jaxcam.applications.pooled import pooled_features
+from jaxcam.applications.keeping import kept_features
 from jaxcam.applications.scene_counts import SceneObjects
 from jaxcam.applications.svm import LinearSvm, fit_svm
 from jaxcam.batches import Batch, batches
@@ -31,9 +30,8 @@ from jaxcam.forward import forward
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.params import Params
 
-PARTS = ("features.jsonl.part", "photos.jsonl.part")  # what an unfinished call leaves behind
+FEATURES, LINES = ".features", "photos.jsonl.part"  # what is kept of a call
 THREADS = 4
-AT_ONCE = 8  # batches of features between two writes
 ROWS = 64  # masks of a step are filled up to a multiple of it, so that few programs are compiled
 
 Squashed = tuple[list[str], list[UInt8[np.ndarray, "h w"]]]
@@ -67,8 +65,8 @@ def find_scene_objects(
         threshold: share of a map's maximum, above 0 and at most 1.
         overlap: share of an object's pixels, above 0 and at most 1.
         batch_size: images a step.
-        keep: a folder where `PARTS` keep what was found in each photo at once, so that interrupted, the same call goes
-            on; None to keep nothing.
+        keep: a folder where FEATURES and LINES keep what was found in each photo at once, so that interrupted, the same
+            call goes on; None to keep nothing.
         settings: all else that this depends on, as JSON values, such as the checkpoint's hash.
         progress: show images a second and time left on stderr.
 
@@ -102,10 +100,11 @@ def find_scene_objects(
         raise ValueError(f"overlap: got {overlap}; give a share of an object's pixels, above 0 and at most 1")
     dataset = scenes.dataset
     of = {**(settings or {}), "photos": _hash(scenes)}
-    journals = [None if keep is None else Path(keep, name) for name in PARTS]
-    kept = Journal(journals[1], {**of, "threshold": threshold})
+    homes = [None if keep is None else Path(keep, name) for name in (FEATURES, LINES)]
+    kept = Journal(homes[1], {**of, "threshold": threshold})
     labels = np.array([example.label for example in dataset], np.int64)
-    svm = fit_svm(_features(params, scenes, Journal(journals[0], of), batch_size, progress), labels)
+    how: dict[str, Any] = {"settings": settings, "batch_size": batch_size, "progress": progress}
+    svm = fit_svm(kept_features(params, dataset, homes[0], **how), labels)
     lines = dict(kept.done)
     with tqdm(total=len(dataset), initial=len(lines), desc="objects", unit=" images", disable=not progress) as bar:
         for line in _lines(params, scenes, svm, threshold, batch_size, set(lines)):
@@ -126,24 +125,6 @@ def find_scene_objects(
 def _hash(scenes: Scenes) -> str:
     """Of the names of all files, in their order."""
     return hashlib.sha256(repr((scenes.dataset.classes, scenes.dataset.examples, scenes.objects)).encode()).hexdigest()
-
-
-def _features(
-    params: Params, scenes: Scenes, kept: Journal, batch_size: int, progress: bool
-) -> Float[np.ndarray, "n k"]:
-    """The pooled features of all photos, kept some batches at a time."""
-    dataset, first = scenes.dataset, len(kept.done)
-    # Some 1.4 characters of text for a byte; as numbers they would be three times as long.
-    rows = [np.frombuffer(b64decode(kept.done[index]["float32"]), np.float32) for index in range(first)]
-    with tqdm(total=len(dataset), initial=first, desc="features", unit=" images", disable=not progress) as bar:
-        for start in range(first, len(dataset), AT_ONCE * batch_size):
-            part = dataset[start : start + AT_ONCE * batch_size]
-            found = pooled_features(params, part, batch_size=batch_size, progress=False)
-            told = enumerate(found, start=start)
-            kept.append([{"index": index, "float32": b64encode(row.tobytes()).decode()} for index, row in told])
-            rows += list(found)
-            bar.update(len(found))
-    return np.stack(rows)
 
 
 def _lines(

@@ -72,12 +72,12 @@ def _find(way, further, checkpoint, how, top, batch_size, out):
     photos = gather(**way, pool=further["pool"], seed=how["seed"])
     if further["gallery"] is not None:
         photos = with_gallery(photos, further["gallery"], relevant=further["relevant"])
-    keep = out / f".features-{checkpoint_hash(checkpoint)[:16]}"
-    found = find_concept(params, photos, batch_size=batch_size, keep=keep, **how)
+    kept: dict[str, Any] = {"keep": out / ".features", "settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}}
+    found = find_concept(params, photos, batch_size=batch_size, **kept, **how)
     told = {**way, **further, **how}
     options = {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
     files = save_concept(params, found, out, checkpoint=checkpoint, options=options, top=top)
-    shutil.rmtree(keep)
+    shutil.rmtree(kept["keep"])
     print(found, f"in {out}: {', '.join(files[:4])} and {len(files) - 4} heatmaps", sep="\n\n")
     return 0
 

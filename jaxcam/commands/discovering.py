@@ -51,8 +51,10 @@ def scenes(
         out: folder for the results.
     """
     _check_counts(least, top, pictures)
+    import shutil
+
     from jaxcam.applications.scene_counts import save_scene_objects
-    from jaxcam.applications.scene_objects import PARTS, find_scene_objects
+    from jaxcam.applications.scene_objects import FEATURES, LINES, find_scene_objects
     from jaxcam.applications.scene_pictures import save_scene_sheets
     from jaxcam.checkpoints import checkpoint_hash, load
 
@@ -65,8 +67,8 @@ def scenes(
     options = {"data_dir": str(data_dir), "layout": layout, "split": split, "least": least}
     files = save_scene_objects(found, out, checkpoint=checkpoint, top=top, options=options)
     sheets = save_scene_sheets(params, known, found, out, pictures=pictures, top=top) if pictures else []
-    for name in PARTS:
-        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / FEATURES)
+    (out / LINES).unlink()
     print(found.text(top=top), f"in {out}: {', '.join([*files, *sheets])}", sep="\n\n")
     return 0
 
