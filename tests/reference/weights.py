@@ -9,6 +9,9 @@ import numpy as np
 from jaxcam.params import sample_pixels
 
 
+MANY = 10_000  # weights of a layer, which are not drawn each for itself
+
+
 @cache
 def normal_numbers():
     """Drawn once, as the largest networks have a hundred times as many weights; of no length that a layer has too."""
@@ -20,6 +23,8 @@ def random_variables(network, card, seed=0):
     random = np.random.default_rng(seed)
 
     def normal(scale, shape):
+        if math.prod(shape) < MANY:
+            return random.normal(0, scale, shape).astype(np.float32)
         start = random.integers(len(normal_numbers()) // 2)
         return np.resize(normal_numbers()[start:] * np.float32(scale), shape)
 
