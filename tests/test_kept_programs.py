@@ -1,8 +1,9 @@
-"""Compiled programs are kept between commands: where, how that is turned off, and that a second run adds none."""
+"""What commands keep: compiled programs from one to the next, and freed memory from one step to the next."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +41,38 @@ def test_a_second_command_compiles_nothing(tmp_path):
     first = run(command, tmp_path / "cache")
     assert len(first) > 3
     assert run(command, tmp_path / "cache") == first
+
+
+# A large array made and freed, three times; how many pages that takes the last time.
+FAULTS = """
+import resource, sys
+import numpy as np
+from jaxcam.commands.running import keep_freed_memory
+
+if len(sys.argv) > 1:
+    keep_freed_memory()
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(20_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="for glibc")
+def test_freed_memory_is_kept():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+
+    def faults(*arguments, **settings):
+        ended = subprocess.run(
+            [sys.executable, "-c", FAULTS, *arguments],
+            env={**environment, **settings},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(ended.stdout)
+
+    assert faults() > 50
+    assert faults("kept") < 10
+    assert faults("kept", MALLOC_ARENA_MAX="8") > 50

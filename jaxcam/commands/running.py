@@ -1,11 +1,15 @@
 """What the command and the scripts share: how a user's mistake is answered, and what checkpoints' files are called."""
 
+import ctypes
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 LONGEST = 2000  # characters of an error message
+# mallopt's M_TRIM_THRESHOLD: never; M_MMAP_MAX: no block of its own for a large array; M_ARENA_MAX: one heap for all
+# threads, as only the first can grow as far.
+MALLOC_OPTIONS = {-1: -1, -4: 0, -8: 1}
 
 
 def keep_programs() -> None:
@@ -23,6 +27,19 @@ def keep_programs() -> None:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(home / "jaxcam" / "programs")
     # Most programs are small, and there are dozens of them.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory that is freed, for a process that takes the same again in every step.
+
+    Otherwise a training step on CPUs gets hundreds of thousands of fresh pages from the system, and gives them back.
+    For glibc; its own variables, such as MALLOC_ARENA_MAX, win.
+    """
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if library is None or not hasattr(library, "mallopt") or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    for parameter, value in MALLOC_OPTIONS.items():
+        library.mallopt(parameter, value)
 
 
 def answer(command: Callable[[], int]) -> int:

@@ -11,6 +11,7 @@ import tyro
 
 from jaxcam.commands.data import DATASET, find_layout, read_dataset
 from jaxcam.commands.hosts import Hosts
+from jaxcam.commands.running import keep_freed_memory
 from jaxcam.training.recipes import PRESETS, Recipe
 
 PREEMPTED = 143  # the exit code of a process that SIGTERM ended, so that clusters start it again
@@ -77,6 +78,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
 
 
 def _train(images, recipe, *, out, **options):
+    keep_freed_memory()
     import jax
 
     from jaxcam.training import Preempted, train

@@ -8,6 +8,8 @@ from benchmarks import works
 from benchmarks.measuring import Row, Work, measure, medians, table
 from benchmarks.subjects import Subject
 
+from jaxcam.commands.running import keep_freed_memory
+
 NETWORKS = ("resnet50", "googlenet_torchvision", "vgg16_gap", "mobilenet_v2")
 OUT = Path("out/benchmark")
 
@@ -128,6 +130,7 @@ def train(
     """
     from benchmarks import reporting
 
+    keep_freed_memory()  # as `jaxcam train` does; torch has it too
     subject = subjects((network,), out, batch_size, size, threads)[network]
     rows = measured(works.of_training(subject), rounds, memory)
     reporting.save(out, "train", rows, options={"batch_size": batch_size, "threads": threads, "rounds": rounds})
