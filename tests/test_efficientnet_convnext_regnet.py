@@ -37,7 +37,7 @@ def trace(name, **options):
 # Counted in the papers' tables: the stem's, those of the blocks and their gates, that of the last convolution.
 @pytest.mark.parametrize("name, count", [
     ("efficientnet_b0", 1 + 2 + 3 * 15 + 1),
-    ("efficientnet_b4", 1 + 2 * 2 + 3 * 30 + 1),
+    pytest.param("efficientnet_b4", 1 + 2 * 2 + 3 * 30 + 1, marks=pytest.mark.slow),
     ("convnext_tiny", 18),
     ("convnext_small_gap", 36),
     ("regnet_y_400mf", 1 + 4 * 16),
@@ -77,7 +77,7 @@ def test_stages_run_one_by_one(name):
     ("efficientnet_b0", np.delete(np.arange(16) * 0.2 / 16, [0, 1, 3, 5, 8, 11, 15])),
     ("convnext_tiny", np.linspace(0, 0.1, 18)),
     ("convnext_small_gap", np.linspace(0, 0.4, 36)),
-    ("convnext_base", np.linspace(0, 0.5, 36)),
+    pytest.param("convnext_base", np.linspace(0, 0.5, 36), marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_stochastic_depth_is_the_published_one(name, shares):
     found = []

@@ -168,6 +168,7 @@ def test_progress_goes_to_stderr(params, dataset, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_choose_threshold_is_evaluate_at_each(params, dataset):
     values = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
     curve = choose_threshold(params, dataset, thresholds=values[::-1], batch_size=4, progress=False)

@@ -123,6 +123,7 @@ def objects_of(path):
     ]
 
 
+@pytest.mark.slow
 def test_the_development_kit_finds_the_reports_errors(tmp_path):
     home = make_ilsvrc(tmp_path, 8)
     notes = sorted((home / "ILSVRC/Annotations/CLS-LOC/val").iterdir())

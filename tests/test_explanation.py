@@ -165,7 +165,7 @@ def test_a_network_without_a_kernel():
         jaxcam.explain(mine, IMAGES)
 
 
-@pytest.mark.parametrize("method", [None, jaxcam.grad_cam])
+@pytest.mark.parametrize("method", [None, pytest.param(jaxcam.grad_cam, marks=pytest.mark.slow)])
 def test_boxes_alone(params, why, monkeypatch, method):
     """In parts of 2 classes, of which the last is not full."""
     monkeypatch.setattr(jaxcam.explanation, "AT_ONCE", 2)

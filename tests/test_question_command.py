@@ -42,6 +42,7 @@ def validation(tmp_path):
     return make_questions(tmp_path / "val", 12, first=101, seed=1)[0]
 
 
+@pytest.mark.slow
 def test_from_files_to_an_answer(made, validation, colours, tmp_path, monkeypatch, capsys):
     (files, _), folder = made, tmp_path / "model"
     arguments = ["vqa", "train", *given(files), *given(validation, "val-"), *OPTIONS, "--out", str(folder)]

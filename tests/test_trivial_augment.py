@@ -87,6 +87,7 @@ def test_operations_strengths_and_signs_are_drawn_uniformly():
     assert 0.4 < np.mean(np.array(signs) > 0) < 0.6
 
 
+@pytest.mark.slow
 def test_jitter_is_pillows_enhancements_in_random_order():
     pixels = photo(12, 10)
     image = jnp.asarray(pixels / 255, jnp.float32)
