@@ -71,6 +71,19 @@ def read_image(source: Source, *, orient: bool = False, max_side: int | None = N
     return _upright(image, orientation) if orient else image
 
 
+def why_unreadable(source: Source) -> str:
+    """What `read_image` says of a file that it cannot read; "" of one that it can.
+
+    >>> why_unreadable(Path("no/such.jpg"))
+    'no/such.jpg: cannot be read: no such file or directory'
+    """
+    try:
+        read_image(source)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def read_size(source: Source, *, orient: bool = False) -> tuple[int, int]:
     """Height and width of an image file, from its header only.
 

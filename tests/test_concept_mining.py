@@ -16,6 +16,7 @@ from jaxcam.applications.concept_mining import (
     photos_of_folders,
     with_gallery,
 )
+from jaxcam.applications.concept_report import save_concept
 from jaxcam.applications.detector import evidence, load_detector
 from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example
@@ -168,7 +169,7 @@ def test_command_with_folders(command, home, params, found, tmp_path, capsys):
         warm = heat[..., 0] - 0.6 * photo[..., 0] > 60
         assert shown == {**line, "heatmap": shown["heatmap"]}
         assert (photo[warm] == COLOURS[RED]).all(axis=1).mean() > 0.6
-    detector = load_detector(tmp_path / "detector.json", checkpoint="tiny_imagenet")
+    detector = load_detector(tmp_path / "concept_detector.json", checkpoint="tiny_imagenet")
     np.testing.assert_array_equal(detector.kernel, found.rounds[-1].detector.kernel)
     assert detector.name == "red"
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
@@ -179,6 +180,15 @@ def test_command_with_folders(command, home, params, found, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "red: 8 positives, 24 negatives to mine in, 24 photos ranked, 8 show it"
     assert lines[-3].split() == ["1", "11", "8", "0", "100.00"]
+
+
+def test_fewer_pictures_replace_more(params, found, tmp_path):
+    """Only those that the earlier result lists are removed."""
+    (tmp_path / "heatmap_99.png").touch()
+    for top in (3, 1):
+        save_concept(params, found, tmp_path, checkpoint="tiny_imagenet", options={}, top=top)
+    left = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert left == ["concept.png", "heatmap_01.png", "heatmap_99.png"]
 
 
 def test_command_with_captions(command, home, captions, tmp_path, capsys):

@@ -70,6 +70,8 @@ def test_indoor67_and_action40_have_official_lists(tmp_path):
     pool = BENCHMARKS["action40"].read(actions)
     assert [(e.path.name, e.label) for e in pool.dataset][1] == ("jumping_001.jpg", 1)
     assert pool.lists == (((0, 1), (2, 3)),)
+    (actions / "ImageSplits/actions.txt").write_text("applauding\njumping\n")
+    assert BENCHMARKS["action40"].read(actions).dataset.classes == ("applauding", "jumping")
     (rooms / "TestImages.txt").write_text("int1.jpg\n")
     with pytest.raises(ValueError, match=r"TestImages.txt, line 1: got 'int1.jpg'; expected class/file"):
         BENCHMARKS["indoor67"].read(rooms)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import jaxcam
-from jaxcam.applications import cam_boxes, fit_svm, pooled_features, recognize
+from jaxcam.applications import cam_boxes, fine_grained, fit_svm, pooled_features, recognize
 from jaxcam.applications.fine_grained import show_recognition
 from jaxcam.batches import batches
 from jaxcam.cli import main
@@ -144,6 +144,8 @@ def test_pictures_show_the_boxes_that_images_were_cropped_to(colours, parts):
 
 
 def test_mistakes(colours, parts, monkeypatch):
+    """All are found before there are any features."""
+    monkeypatch.setattr(fine_grained, "pooled_features", lambda *_, **__: pytest.fail("a long pass"))
     train, test = parts
     bare = Dataset(tuple(Example(example.path, example.label) for example in test), test.classes)
     with pytest.raises(ValueError, match="got 0 boxes; give one an image to crop it to, or none to any"):
@@ -159,6 +161,8 @@ def test_mistakes(colours, parts, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.svm", None)
     with pytest.raises(ValueError, match=r"pip install 'jaxcam\[applications\]'"):
         fit_svm(np.eye(4), np.array([0, 0, 1, 1]))
+    with pytest.raises(ValueError, match="scikit-learn, which cannot be imported"):
+        recognize(colours, train, test)
 
 
 def test_tables():
@@ -205,6 +209,7 @@ def test_command_recognizes_in_a_class_folder(home, checkpoint, tmp_path, capsys
     assert told[0].startswith("folder: 12 images to train on, 6 to test on; 4 images of each class to train on")
     kept = json.loads((tmp_path / "out/recognition.json").read_text())
     assert (kept["dataset"], kept["train"], kept["test"]) == ("folder", 12, 6)
+    assert (kept["boxes"], kept["on_error"]) == (str(tmp_path / "boxes.txt"), "stop")
     assert list(kept["figures"]) == ["full_image", "cam_crop", "ground_truth_crop", "localized"]
     assert kept["figures"]["full_image"] == {"value": 100, "low": 100, "high": 100, "n": 6}
     assert (tmp_path / "out/heatmaps.png").stat().st_size > 10_000

@@ -67,7 +67,9 @@ def test_from_files_to_an_answer(made, validation, colours, tmp_path, monkeypatc
     assert main([*explain, "--question", "Which colour is the square?", "--top", "2"]) == 0
     told = capsys.readouterr().out
     assert "unknown words, left out: which" in told
-    found = json.loads((tmp_path / f"{photo.stem}.answers.json").read_text())
+    name = f"{photo.stem}.{hashlib.sha256(b'Which colour is the square?').hexdigest()[:8]}.answers"
+    found = json.loads((tmp_path / f"{name}.json").read_text())
+    assert found["picture"] == f"{name}.png"
     best = found["answers"][0]
     assert (best["answer"], len(found["answers"])) == ("green", 2)
     assert set(best["words"]) == {"colour", "is", "the", "square"}
@@ -76,6 +78,8 @@ def test_from_files_to_an_answer(made, validation, colours, tmp_path, monkeypatc
     picture = np.asarray(Image.open(tmp_path / found["picture"]))
     assert picture.shape[2] == 3
     assert picture.std() > 10
+    assert main([*explain, "--question", "Is there a red square?"]) == 0
+    assert len(list(tmp_path.glob(f"{photo.stem}.*.answers.json"))) == 2
 
 
 def test_mistakes_on_the_command_line(made, validation, colours, tmp_path, capsys):
@@ -128,6 +132,21 @@ def test_questions_about_missing_photos_are_counted(colours, tmp_path, capsys):
     share = counts["unknown_answer"] / (counts["questions"] - counts["held_out"])
     assert f"  {share:.1%} of the questions to train on" in told
     assert share > 0.1
+
+
+def test_questions_about_photos_with_damaged_pixels_are_counted(colours, tmp_path, capsys):
+    """Whose header is sound; also where the features were kept by a command that skipped them."""
+    files, _ = make_questions(tmp_path, 6)
+    broken = files[2] / f"COCO_made_{3:012}.jpg"
+    broken.write_bytes(broken.read_bytes()[:-400])
+    train = ["vqa", "train", *given(files), *OPTIONS, "--epochs", "1", "--out", str(tmp_path / "model")]
+    for _ in range(2):
+        assert main(train) == 2
+        assert f"error: {broken}: cannot be read" in capsys.readouterr().err
+        assert main([*train, "--on-error", "skip"]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith("10 questions about 5 photos\n")
+        assert "left out of the training: 2 questions about 1 missing or damaged photos" in told
 
 
 @pytest.mark.slow

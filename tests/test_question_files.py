@@ -105,6 +105,8 @@ def test_photos_that_are_missing_or_damaged(tmp_path):
     assert found.left_out == 4
     assert len(found.skipped) == 2
     assert found.rows() == [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"none of the 2 photos that are asked about can be used \(gone, away\)"):
+        found.without({1: "gone", 4: "away"})
     (files[2] / "copy 00004.jpg").touch()
     with pytest.raises(ValueError, match=r"image 4 is there twice: COCO_made_000000000004\.jpg, copy 00004\.jpg"):
         read_questions(*files, progress=False)

@@ -182,7 +182,7 @@ def test_an_interrupted_pass_goes_on(params, scenes, found, tmp_path, monkeypatc
         find(threshold=0.25)
 
 
-def test_command_writes_table_and_pictures(command, tmp_path, capsys, found):
+def test_command_writes_table_and_pictures(command, home, tmp_path, capsys, found):
     assert command("--pictures", "1") == 0
     shown, out = capsys.readouterr(), tmp_path / "out"
     assert sorted(path.name for path in out.iterdir()) == [
@@ -197,6 +197,7 @@ def test_command_writes_table_and_pictures(command, tmp_path, capsys, found):
     kept = json.loads((out / "scenes.json").read_text())
     assert (kept["threshold"], kept["overlap"], kept["photos"], kept["skipped"]) == (0.5, 0.5, 12, [])
     assert kept["categories"]["kitchen"]["objects"][0]["name"] == "oven"
+    assert (kept["masks"], kept["category"], kept["on_error"]) == (str(home / "masks"), [], "stop")
     assert len(kept["checkpoint_sha256"]) == 64
     lines = [json.loads(line) for line in (out / "photos.jsonl").read_text().splitlines()]
     assert lines == [dict(line) for line in found.lines]

@@ -74,6 +74,9 @@ def test_mistakes_in_sun(tmp_path):
     path.write_text("<annotation>")
     with pytest.raises(ValueError, match="not readable as XML"):
         known.checked(progress=False)
+    path.write_text('<!DOCTYPE annotation [<!ENTITY a "aaaa">]><annotation>&a;</annotation>')
+    with pytest.raises(ValueError, match=r"declares a document type, .*; files of this kind have none"):
+        known.checked(progress=False)
     path.write_text("<annotation></annotation>")
     assert known.checked(progress=False).dataset.skipped == (f"{known.dataset[0].path}: no masks",)
     with pytest.raises(ValueError, match="comes without splits"):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import pytest
 from skimage.measure import label, regionprops
 
 import jaxcam
+from jaxcam.applications import text_detection
 from jaxcam.applications._text_pixels import (
     THRESHOLDS,
     PixelSums,
@@ -19,9 +22,10 @@ from jaxcam.applications._text_pixels import (
     no_pixels,
     word_pixels,
 )
-from jaxcam.applications.detector import Detector
+from jaxcam.applications.detector import Detector, save_detector
 from jaxcam.applications.text_detection import find_text, train_text_detector
 from jaxcam.applications.text_photos import check_apart, photo_set, read_photos
+from jaxcam.applications.text_report import save_text_report
 from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example
 from jaxcam.geometry import resize_matrix
@@ -193,14 +197,44 @@ def test_damaged_photos_are_skipped_and_counted(text, edges, home, tmp_path):
     assert (len(found.findings), len(found.skipped)) == (10, 2)
 
 
+def test_what_no_detector_can_learn_from_is_told_before_the_pass(edges, home, monkeypatch):
+    monkeypatch.setattr(text_detection, "pooled_features", lambda *_, **__: pytest.fail("a long pass"))
+    positives, negatives = read_photos(home / "svt/train.xml"), read_photos(home / "negatives")
+    with pytest.raises(ValueError, match="got 2 classes with images, and 1 of one of them"):
+        train_text_detector(edges, positives[:1], negatives)
+    monkeypatch.setitem(__import__("sys").modules, "sklearn.svm", None)
+    with pytest.raises(ValueError, match="scikit-learn, which cannot be imported"):
+        train_text_detector(edges, positives, negatives)
+
+
+def test_pictures_of_an_earlier_search_are_removed(edges, home, tmp_path):
+    """Those that its JSON lists, and nothing that lies beside them or elsewhere."""
+    mine, out = tmp_path / "mine.png", tmp_path / "out"
+    detector = Detector(np.ones(2), 0.0, 1.0, name="text")
+    found = find_text(edges, detector, read_photos(home / "negatives")[:2], keep_maps=2, batch_size=8, progress=False)
+    save_text_report(found, out, detector=detector, checkpoint="tiny_imagenet")
+    assert len(list(out.rglob("*.png"))) == 3
+    mine.touch()
+    (out / "own.png").touch()
+    report = json.loads((out / "text.json").read_text())
+    (out / "text.json").write_text(json.dumps({"pictures": [*report["pictures"], "../mine.png", str(mine), 5]}))
+    bare = found._replace(findings=tuple(replace(finding, map=None) for finding in found.findings))
+    save_text_report(bare, out, detector=detector, checkpoint="tiny_imagenet")
+    assert sorted(path.name for path in out.iterdir()) == ["own.png", "text.json"]
+    assert mine.exists()
+
+
 def test_photos_are_found_in_folders(tmp_path):
     for name in ("b/2.JPG", "a.png", ".hidden/1.png", "b/.2.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     paths = [example.path.relative_to(tmp_path) for example in read_photos(tmp_path)]
     assert list(map(str, paths)) == ["a.png", "b/2.JPG"]
+    assert [example.path for example in photo_set(unknown=[tmp_path, Path("c.png")])] == [
+        tmp_path / "a.png", tmp_path / "b/2.JPG", Path("c.png")
+    ]  # fmt: skip
     (tmp_path / "list").mkdir()
-    with pytest.raises(ValueError, match=r"got no image in this folder or below; expected \.jpg"):
+    with pytest.raises(ValueError, match=r"got no image in this folder or those in it; expected \.jpg"):
         read_photos(tmp_path / "list")
     (tmp_path / "list/train.xml").touch()
     with pytest.raises(ValueError, match=r"all lists of SVT; give one of these: .*list/train\.xml"):
@@ -235,9 +269,13 @@ def test_sets_that_overlap(tmp_path):
         (("--positives", "{svt}/train.xml", "--negatives", "{home}/negatives", "--threshold", "2"), "threshold: got 2"),
         (("a.png", "--detector", "{svt}/train.xml"), "1 photos cannot be read: a.png: no such file"),
         (("{svt}/img/test_0.png", "--detector", "{svt}/train.xml"), "cannot be read as a detector"),
+        (("{svt}/img/test_0.png", "--detector", "{home}/red.json"), "red.json: detects 'red'; give a detector of text"),
+        (("{home}/empty", "--detector", "a.json"), "empty: got no image in this folder"),
     ],
 )
 def test_mistakes_are_one_line(text, home, tmp_path, arguments, message):
+    save_detector(Detector(np.ones(2), 0.0, 1.0, name="red"), home / "red.json", checkpoint="tiny_imagenet")
+    (home / "empty").mkdir(exist_ok=True)
     given = [argument.format(home=home, svt=home / "svt") for argument in arguments]
     code, printed, said = text(*given, "--out", tmp_path)
     assert (code, printed) == (2, "")

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from jaxcam.applications.keeping import kept_features
 from jaxcam.datasets import Dataset, Example
-from jaxcam.image_files import read_image
+from jaxcam.image_files import why_unreadable
 from jaxcam.params import Params
 
 
@@ -39,18 +39,9 @@ def concept_features(
     how: dict[str, Any] = {"settings": settings, "batch_size": batch_size, "progress": progress}
     features = kept_features(params, photos, keep, on_error="skip", **how)
     without = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    reasons = [_reason(paths[place]) for place in without.tolist()]
+    reasons = [why_unreadable(paths[place]) for place in without.tolist()]
     if not all(reasons):
         raise ValueError("params: got features with NaN or infinity; are the network's weights in order?")
     if len(reasons) == len(paths):
         raise ValueError(f"photos: none of the {len(paths)} can be read; the first one: {reasons[0]}")
     return features, tuple(reasons)
-
-
-def _reason(path):
-    """Why a photo cannot be read, "" where it can."""
-    try:
-        read_image(path)
-    except ValueError as error:
-        return str(error)
-    return ""

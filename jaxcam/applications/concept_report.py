@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from jaxcam.applications._old_pictures import remove_pictures
 from jaxcam.applications.concept_mining import Concept
 from jaxcam.applications.detector import evidence, save_detector
 from jaxcam.arrays import Photos
@@ -27,7 +28,7 @@ from jaxcam.report.contact_sheet import DPI, RIGHT, WRONG
 from jaxcam.report.heatmaps import overlay
 from jaxcam.whole_files import whole_file
 
-REPORT, RANKING, DETECTOR, SHEET = "concept.json", "ranking.jsonl", "detector.json", "concept.png"
+REPORT, RANKING, DETECTOR, SHEET = "concept.json", "ranking.jsonl", "concept_detector.json", "concept.png"
 LONGEST_SIDE = 640  # pixels of a heatmap
 BATCH = 32
 COLUMNS, CELL_WIDTH, CELL_HEIGHT = 3, 3.6, 2.35  # inches
@@ -61,8 +62,9 @@ def save_concept(
         params: the network's.
         found: of `find_concept`.
         out: the folder for `concept.json` (figures, how they were made, what mining added), `ranking.jsonl` (a line a
-            photo, the highest score first), `detector.json`, and of the photos ranked highest `heatmap_01.png` and so
-            on, and `concept.png`, all of them on a sheet.
+            photo, the highest score first), `concept_detector.json`, and of the photos ranked highest `heatmap_01.png`
+            and so on, and `concept.png`, all of them on a sheet. Pictures that an earlier `concept.json` there lists
+            are removed.
         checkpoint: that the params are from.
         options: what the command was told, to write down.
         top: how many photos to show.
@@ -85,14 +87,15 @@ def save_concept(
     write_lines(out / RANKING, lines)
     save_detector(found.rounds[-1].detector, out / DETECTOR, checkpoint=checkpoint)
     shown = _show(params, found, ranked[:top])
+    remove_pictures(out / REPORT)
     names = [f"heatmap_{number:02}.png" for number in range(1, len(shown) + 1)]
     for name, each in zip(names, shown, strict=True):
         with whole_file(out / name) as file:
             Image.fromarray(each.heat).save(file, "PNG")
     _save_sheet(out / SHEET, shown, photos.name)
     top_lines = [{**line, "heatmap": name} for line, name in zip(lines, names, strict=False)]
-    told = {**_told(found), "options": options, "top": top_lines, "checkpoint": checkpoint}
-    told |= {"checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
+    told = {**_told(found), "options": options, "top": top_lines, "pictures": [SHEET, *names]}
+    told |= {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
     with whole_file(out / REPORT) as file:
         file.write(f"{json.dumps(told, indent=1, allow_nan=False)}\n".encode())
     return [REPORT, RANKING, DETECTOR, SHEET, *names]

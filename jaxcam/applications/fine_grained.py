@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from jaxcam.applications.pooled import cam_boxes, pooled_features
 from jaxcam.applications.pools import check_pair
-from jaxcam.applications.svm import LinearSvm, fit_svm
+from jaxcam.applications.svm import LinearSvm, check_svm, fit_svm
 from jaxcam.applications.svm_pictures import AT_ONCE, svm_samples
 from jaxcam.checkpoints import checkpoint_hash
 from jaxcam.datasets import Dataset
@@ -97,6 +97,7 @@ def recognize(
     threshold = check_threshold(params.card.threshold if threshold is None else threshold)
     parts, truth = (train, test), _true_boxes(train, test)
     labels = [np.array([example.label for example in part]) for part in parts]
+    check_svm(labels[0])
     figures: dict[str, Figure] = {}
     penalties: dict[str, float] = {}
 

@@ -7,7 +7,7 @@ in VQA Matter", CVPR 2017, arXiv 1612.00837.
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +62,26 @@ class Questions(NamedTuple):
         place = {image_id: row for row, image_id in enumerate(self.image_ids)}
         return [place[question.image_id] for question in self.asked]
 
+    def without(self, lost: Mapping[int, str]) -> "Questions":
+        """Those about the other photos; the rest is counted.
+
+        Args:
+            lost: what is wrong with a photo, by its id.
+
+        Raises:
+            ValueError: where nothing is left.
+        """
+        asked = tuple(question for question in self.asked if question.image_id not in lost)
+        if not asked:
+            why = _some(lost[image_id] for image_id in sorted(lost))
+            raise ValueError(f"images: none of the {len(lost)} photos that are asked about can be used ({why})")
+        places = zip(self.image_ids, self.photos, strict=True)
+        photos = self.photos.without({photo.path: lost[number] for number, photo in places if number in lost})
+        image_ids = tuple(image_id for image_id in self.image_ids if image_id not in lost)
+        left_out = self.left_out + len(self.asked) - len(asked)
+        skipped = (*self.skipped, *(lost[number] for number in sorted(lost)))
+        return Questions(asked, photos, image_ids, left_out, skipped)
+
 
 def read_questions(
     questions: str | os.PathLike[str],
@@ -107,13 +127,7 @@ def read_questions(
             f"images: {len(lost)} of {len(wanted)} photos that are asked about are missing or damaged "
             f"({_some(lost[image_id] for image_id in sorted(lost))}); --on-error skip leaves out their questions"
         )
-    left = tuple(question for question in asked if question.image_id not in lost)
-    if not left:
-        raise ValueError(f"images: none of the {len(wanted)} photos that are asked about is in {images}; give theirs")
-    photos = photos.without(unreadable)
-    image_ids = tuple(image_id for image_id in sorted(files) if image_id not in lost)
-    reasons = tuple(lost[image_id] for image_id in sorted(lost))
-    return Questions(left, photos, image_ids, len(asked) - len(left), reasons)
+    return Questions(asked, photos, tuple(sorted(files))).without(lost)
 
 
 def _paired(questions: Path, annotations: Path) -> tuple[Question, ...]:

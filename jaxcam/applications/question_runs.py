@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from jaxcam.applications.keeping import kept_features
 from jaxcam.applications.question_answering import Answering, answer_question
 from jaxcam.applications.question_figures import answer_figures
@@ -15,7 +18,8 @@ from jaxcam.applications.question_sheet import save_answering
 from jaxcam.applications.question_training import AnswerRecipe, choose_words, train_answers
 from jaxcam.checkpoints import checkpoint_hash, load
 from jaxcam.evaluation.origin import origin
-from jaxcam.image_files import read_image
+from jaxcam.image_files import read_image, why_unreadable
+from jaxcam.params import Params
 from jaxcam.photo_reports import MAX_SIDE
 from jaxcam.whole_files import whole_file
 
@@ -42,7 +46,7 @@ def train_on_files(
         recipe: how to train.
         validation: the files of another split, which is looked at once, at the end.
         checkpoint: of the network whose features are used.
-        on_error: as for `read_questions`.
+        on_error: as for `read_questions`, and so too at photos whose pixels turn out to be damaged.
         progress: show it on stderr.
 
     Returns:
@@ -59,7 +63,10 @@ def train_on_files(
         parts["validation"] = read_questions(*validation, on_error=on_error, progress=progress)
         _check_apart(**parts)
     how: dict[str, Any] = {"settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}, "progress": progress}
-    features = {name: kept_features(params, part.photos, out / "features", **how) for name, part in parts.items()}
+    how |= {"keep": out / "features", "on_error": on_error}
+    features = {}
+    for name, part in parts.items():
+        features[name], parts[name] = _features(params, part, **how)
     given = parts["training"]
     model = train_answers(features["training"], given.rows(), given.asked, recipe, progress=progress)
     figures = {"held_out": model.record.pop("figures")}
@@ -79,9 +86,10 @@ def train_on_files(
 def explain_photo(
     folder: Path, photo: Path, question: str, out: Path, *, checkpoint: str | None = None, top: int = 3
 ) -> str:
-    """Answer a question about a photo file: `<stem>.answers.png` and `<stem>.answers.json`, each whole or not at all.
+    """Answer a question about a photo file: `<stem>.<hash>.answers.png` and `.json`, each whole or not at all.
 
-    The work is done on a copy of at most 1024 pixels a side, turned upright.
+    The hash, 8 digits, is of the question, so that another one about the photo gets files of its own. The work is done
+    on a copy of at most 1024 pixels a side, turned upright.
 
     Args:
         folder: of the model.
@@ -110,13 +118,26 @@ def explain_photo(
             f"{model.record['checkpoint']}, whose hash is {model.record['checkpoint_sha256'][:12]}"
         )
     found = answer_question(load(name), model, image, question, top=top)
-    stem = f"{photo.stem}.answers"
+    stem = f"{photo.stem}.{hashlib.sha256(question.encode()).hexdigest()[:8]}.answers"
     told = {"photo": str(photo), "picture": f"{stem}.png", "model": str(folder), "checkpoint": name}
     told |= {"checkpoint_sha256": found_hash, "model_sha256": _hash(folder / FILE), **origin(), **found.as_json()}
     save_answering(out / f"{stem}.png", image, found, title=photo.name)
     with whole_file(out / f"{stem}.json") as file:
         file.write(f"{json.dumps(told, indent=1)}\n".encode())
     return "\n".join([*_lines(found), f"  -> {out / stem}.png"])
+
+
+def _features(
+    params: Params, part: Questions, *, on_error: str, **how: Any
+) -> tuple[Float[np.ndarray, "i k"], Questions]:
+    """The features of the photos that can be read, and the questions about these."""
+    features = kept_features(params, part.photos, on_error=on_error, **how)
+    without = np.flatnonzero(np.isnan(features[:, 0]))
+    lost = {int(row): why for row in without if (why := why_unreadable(part.photos[int(row)].path))}
+    if lost and on_error == "stop":  # of features that were kept by a command that skipped them
+        raise ValueError(next(iter(lost.values())))
+    left = part.without({part.image_ids[row]: why for row, why in lost.items()})
+    return np.delete(features, list(lost), axis=0), left
 
 
 def _check_apart(training: Questions, validation: Questions) -> None:

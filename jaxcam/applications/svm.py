@@ -39,6 +39,34 @@ class LinearSvm(NamedTuple):
         return _unit(features) @ self.kernel + self.bias
 
 
+def check_svm(labels: Int[np.ndarray, " n"]) -> None:
+    """Refuse, before there are any features, what no SVM can be trained on.
+
+    Args:
+        labels: (n,) of the training images.
+
+    Raises:
+        ValueError: as `fit_svm`.
+
+    >>> check_svm(np.array([5, 5, 7]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: train: got 2 classes with images, and 1 of one of them; give ...
+    """
+    try:
+        import sklearn.model_selection
+        import sklearn.svm  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            f"SVMs are trained by scikit-learn, which cannot be imported ({error}): pip install 'jaxcam[applications]'"
+        ) from None
+    counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) < 2 or counts.min() < 2:
+        raise ValueError(
+            f"train: got {len(counts)} classes with images, and {min(counts, default=0)} of one of them; "
+            "give at least 2 classes, and 2 images of each to choose C by cross-validation"
+        )
+
+
 def fit_svm(
     features: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], *, scoring: str = "accuracy"
 ) -> LinearSvm:
@@ -57,19 +85,11 @@ def fit_svm(
     >>> svm.classes[svm.columns(features)].tolist()
     [5, 7, 9, 5, 7, 9]
     """
-    try:
-        from sklearn.model_selection import GridSearchCV, StratifiedKFold
-        from sklearn.svm import LinearSVC
-    except ImportError as error:
-        raise ValueError(
-            f"SVMs are trained by scikit-learn, which cannot be imported ({error}): pip install 'jaxcam[applications]'"
-        ) from None
+    check_svm(labels)
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.svm import LinearSVC
+
     classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2 or counts.min() < 2:
-        raise ValueError(
-            f"train: got {len(classes)} classes with images, and {counts.min()} of one of them; "
-            "give at least 2 classes, and 2 images of each to choose C by cross-validation"
-        )
     folds = StratifiedKFold(min(FOLDS, counts.min()), shuffle=True, random_state=0)
     search = GridSearchCV(LinearSVC(dual=False), {"C": PENALTIES}, cv=folds, scoring=scoring).fit(
         _unit(features), labels

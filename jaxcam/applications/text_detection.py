@@ -24,13 +24,14 @@ from jaxcam.applications._text_pixels import (
 )
 from jaxcam.applications.detector import Detector, evidence, fit_detector
 from jaxcam.applications.pooled import pooled_features
+from jaxcam.applications.svm import check_svm
 from jaxcam.applications.text_photos import NO_TEXT, TEXT, check_apart
 from jaxcam.batches import Batch, batches
 from jaxcam.datasets import Dataset, Example
 from jaxcam.datasets.damage import check_on_error
 from jaxcam.evaluation.inputs import check_network, check_threshold
 from jaxcam.evaluation.protocol import Protocol
-from jaxcam.image_files import read_image
+from jaxcam.image_files import why_unreadable
 from jaxcam.metrics import FRAME
 from jaxcam.params import Params
 from jaxcam.report.table import Figure, share_of
@@ -92,11 +93,13 @@ def train_text_detector(
     """
     check_apart(positives, negatives, names=("positives", "negatives"))
     threshold = None if threshold is None else check_threshold(threshold)
+    check_svm(np.repeat([0, 1], [len(negatives), len(positives)]))
     rows, skipped = [], []
     for part in (positives, negatives):
         features = pooled_features(params, part, batch_size=batch_size, progress=progress, on_error=on_error)
-        unread = [reason for index in np.flatnonzero(np.isnan(features[:, 0])) if (reason := _why(part[int(index)]))]
-        rows.append(features[~np.isnan(features[:, 0])] if unread else features)
+        without = np.isnan(features[:, 0])
+        unread = [why for row in np.flatnonzero(without) if (why := why_unreadable(part[int(row)].path))]
+        rows.append(features[~without] if unread else features)
         skipped += [*part.skipped, *unread]
     detector = fit_detector(*rows, name="text")._replace(image_size=params.card.image_size)
     boxed = tuple(example for example in positives if example.boxes)
@@ -216,7 +219,7 @@ def find_text(
                 if finding.example.boxes:
                     boxed, pixels, plain = boxed + 1, pixels.merged(counts), plain.merged(baselines(text))
             unread = batch.index[~batch.mask & (batch.index >= 0)]
-            skipped += [why for index in unread if (why := _why(photos[int(index)]))]
+            skipped += [why for index in unread if (why := why_unreadable(photos[int(index)].path))]
             bar.update(int((batch.index >= 0).sum()))
     return TextSearch(tuple(findings), boxed, pixels, plain, tuple(skipped))
 
@@ -239,12 +242,3 @@ def _looked(
         finding = TextFinding(photos[index], sizes[row], score, boxes, class_map)
         hits, found = counted.hits[row].astype(np.int64), counted.found[row].astype(np.int64)
         yield finding, text[row], PixelSums(hits, found, int(text[row].sum()), text[row].size)
-
-
-def _why(example: Example) -> str:
-    """Why a photo cannot be read; "" where it can."""
-    try:
-        read_image(example.path)
-    except ValueError as error:
-        return str(error)
-    return ""

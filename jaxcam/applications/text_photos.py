@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from jaxcam.applications._concept_photos import photos_in
 from jaxcam.datasets import Dataset, Example
-from jaxcam.datasets.folder import EXTENSIONS
 from jaxcam.datasets.svt import svt
 
 KINDS = ("text", "no text", "unknown")  # what is known of a photo: the classes of `photo_set`
@@ -41,12 +41,7 @@ def read_photos(source: str | os.PathLike[str], *, on_error: str = "stop") -> Da
     lists = [str(file) for name in ("train.xml", "test.xml") if (file := path / name).is_file()]
     if lists:
         raise ValueError(f"{path}: holds the photos of all lists of SVT; give one of these: {', '.join(lists)}")
-    files = (file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
-    shown = (file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    found = tuple(Example(file, 0) for file in sorted(shown) if file.is_file())
-    if not found:
-        raise ValueError(f"{path}: got no image in this folder or below; expected {', '.join(EXTENSIONS)}")
-    return Dataset(found, (path.name,))
+    return Dataset(tuple(Example(file, 0) for file in photos_in(path)), (path.name,))
 
 
 def photo_set(*, text: Dataset | None = None, no_text: Dataset | None = None, unknown: Iterable[Path] = ()) -> Dataset:
@@ -55,10 +50,13 @@ def photo_set(*, text: Dataset | None = None, no_text: Dataset | None = None, un
     Args:
         text: photos with text.
         no_text: photos without.
-        unknown: further ones.
+        unknown: further ones, or folders of them.
 
     Returns:
         A Dataset of the classes "text", "no text" and "unknown".
+
+    Raises:
+        ValueError: for a folder without a photo.
 
     >>> photo_set(unknown=[Path("street.jpg")])[0].label
     2
@@ -69,7 +67,8 @@ def photo_set(*, text: Dataset | None = None, no_text: Dataset | None = None, un
         for kind, part in ((TEXT, text), (NO_TEXT, no_text))
         for example in part or ()
     ]  # fmt: skip
-    labelled += [Example(path, UNKNOWN) for path in unknown]
+    files = (file for path in unknown for file in (photos_in(path) if path.is_dir() else (path,)))
+    labelled += [Example(file, UNKNOWN) for file in files]
     return Dataset(tuple(labelled), KINDS, skipped=tuple(reason for part in known for reason in part.skipped))
 
 

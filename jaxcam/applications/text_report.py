@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
+from jaxcam.applications._old_pictures import remove_pictures
 from jaxcam.applications._text_pixels import THRESHOLDS, PixelSums
 from jaxcam.applications.detector import Detector
 from jaxcam.applications.text_detection import TextFinding, TextSearch, TextTraining
@@ -25,6 +26,7 @@ from jaxcam.report.heatmaps import overlay
 from jaxcam.whole_files import whole_file
 
 MAX_SIDE, COLUMNS, CELL, DPI = 640, 4, 2.6, 120  # pixels; pictures in a row, inches each, dots an inch
+REPORT, SHEET = "text.json", "text.png"
 LETTERS = 30  # of a file's name
 RIGHT, WRONG, INK = "#1a7f37", "#cf222e", "#1a1a1a"
 FOUND, TRUE, RIM = (255, 255, 255), (57, 211, 83), (0, 0, 0)
@@ -69,6 +71,8 @@ def save_text_report(
 ) -> list[str]:
     """Write a heatmap for every photo whose map was kept, a contact sheet of these, and `text.json`, which is last.
 
+    Pictures that an earlier `text.json` of the folder lists are removed.
+
     Args:
         search: of `find_text`.
         out: the folder for `heatmaps/<number>_<name>.png`, `text.png` and `text.json`.
@@ -79,6 +83,7 @@ def save_text_report(
     Returns:
         The names of the files.
     """
+    remove_pictures(out / REPORT)
     pictures = {}
     digits = len(str(len(search.findings)))
     for number, finding in enumerate(search.findings, start=1):
@@ -89,7 +94,7 @@ def save_text_report(
                 Image.fromarray(pictures[number][1]).save(file, "PNG")
     if pictures:
         shown = [(search.findings[number - 1], picture) for number, (_, picture) in pictures.items()]
-        _save_sheet(out / "text.png", shown)
+        _save_sheet(out / SHEET, shown)
     told: dict[str, Any] = {"checkpoint": checkpoint, "checkpoint_sha256": checkpoint_hash(checkpoint), **origin()}
     told |= {"threshold": detector.threshold, "image_size": detector.image_size, "grid": FRAME, **(further or {})}
     told["figures"] = {name: figure._asdict() for name, figure in search.figures().items()}
@@ -98,10 +103,11 @@ def save_text_report(
     told["photos"] = [
         _entry(finding, pictures.get(number, (None,))[0]) for number, finding in enumerate(search.findings, start=1)
     ]
-    told["skipped"] = search.skipped
-    with whole_file(out / "text.json") as file:
+    sheet = [SHEET] if pictures else []
+    told |= {"pictures": [*sheet, *(name for name, _ in pictures.values())], "skipped": search.skipped}
+    with whole_file(out / REPORT) as file:
         file.write(f"{json.dumps(told, indent=1)}\n".encode())
-    return [*(["text.png"] if pictures else []), "text.json"]
+    return [*sheet, REPORT]
 
 
 def draw_finding(finding: TextFinding) -> Photos:

@@ -50,7 +50,7 @@ def concept(
         seed: of both draws.
         top: how many of the photos ranked highest to show.
         batch_size: images a step.
-        out: folder for concept.json, ranking.jsonl, detector.json, concept.png and heatmaps.
+        out: folder for concept.json, ranking.jsonl, concept_detector.json, concept.png and heatmaps.
     """
     given = {"positives": positives, "negatives": negatives, "captions": captions, "photos": photos, "phrase": phrase}
     way: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

@@ -64,7 +64,8 @@ def scenes(
     how: dict[str, Any] = {"settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}, "keep": out}
     how |= {"threshold": threshold, "overlap": overlap, "batch_size": batch_size}
     found = find_scene_objects(params, known, **how)
-    options = {"data_dir": str(data_dir), "layout": layout, "split": split, "least": least}
+    options: dict[str, Any] = {"data_dir": str(data_dir), "layout": layout, "split": split, "least": least}
+    options |= {"masks": masks and str(masks), "category": category, "on_error": on_error}
     files = save_scene_objects(found, out, checkpoint=checkpoint, top=top, options=options)
     sheets = save_scene_sheets(params, known, found, out, pictures=pictures, top=top) if pictures else []
     shutil.rmtree(out / FEATURES)

@@ -30,8 +30,7 @@ class Train:
         learning_rate: of Adam.
         held_out: share of the training photos whose questions choose the best epoch, and are not trained on.
         seed: of all random choices.
-        on_error: at photos that are missing or whose header cannot be read, stop, or skip their questions and say how
-            many there were.
+        on_error: at photos that are missing or damaged, stop, or skip their questions and say how many there were.
         out: folder for the model, training.json and the features.
     """
 
@@ -82,7 +81,7 @@ class Explain:
         model: the folder that `jaxcam vqa train` wrote.
         checkpoint: where the network is that the model was trained on, if it has moved since.
         top: number of answers, the most probable first.
-        out: folder for PHOTO.answers.png and PHOTO.answers.json.
+        out: folder for PHOTO.HASH.answers.png and PHOTO.HASH.answers.json, with 8 digits of the question's hash.
     """
 
     question: str

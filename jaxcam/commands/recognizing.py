@@ -60,7 +60,7 @@ def recognize(
     parts = [_check(pool.take(places), limit, on_error) for places in pool.split(0)]
     found = measure(params, *parts, threshold=threshold, batch_size=batch_size)
     data = {"dataset": dataset, "data_dir": str(data_dir), "splits": pool.told(), "limit": limit}
-    data |= {"train": len(parts[0]), "test": len(parts[1])}
+    data |= {"boxes": boxes and str(boxes), "on_error": on_error, "train": len(parts[0]), "test": len(parts[1])}
     _write(params, parts[1], found, out, checkpoint, data, pictures)
     return 0
 

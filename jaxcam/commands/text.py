@@ -33,7 +33,7 @@ def text(
     of Street View Text (SVT) name photos with the boxes of their words.
 
     Args:
-        photos: image files to look for text in, as they are stored.
+        photos: image files to look for text in, as they are stored, or folders of them.
         positives: photos with text: a folder, or SVT's train.xml.
         negatives: photos without text: a folder.
         test: further photos with text to measure the detector on: a folder, or SVT's test.xml.
@@ -133,6 +133,8 @@ def _kept(path, checkpoint, threshold):
     from jaxcam.evaluation.inputs import check_threshold
 
     found = load_detector(path, checkpoint=checkpoint)
+    if found.name != "text":
+        raise ValueError(f"{path}: detects {found.name!r}; give a detector of text, as `jaxcam text` keeps in {KEPT}")
     return found if threshold is None else found._replace(threshold=check_threshold(threshold))
 
 

@@ -10,6 +10,7 @@ from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.lists import numbered_lines
 
 GIVE = "the folder that holds JPEGImages and ImageSplits"
+HEADING = "action_name"
 
 
 def action40(data_dir: str | os.PathLike[str], *, split: str = "test") -> Dataset:
@@ -20,8 +21,8 @@ def action40(data_dir: str | os.PathLike[str], *, split: str = "test") -> Datase
         split: "train" or "test".
 
     Returns:
-        A Dataset in the order of `actions.txt`, whose first line is a heading; "blowing_bubbles" is named "blowing
-        bubbles". No image is opened.
+        A Dataset in the order of `actions.txt`, whose first line may be a heading, "action_name ..."; "blowing_bubbles"
+        is named "blowing bubbles". No image is opened.
 
     Raises:
         ValueError: for another split, or a missing list.
@@ -40,7 +41,8 @@ def action40(data_dir: str | os.PathLike[str], *, split: str = "test") -> Datase
     if split not in ("train", "test"):
         raise ValueError(f'split: got {split!r}; use "train" or "test"')
     root, lists = Path(data_dir), Path(data_dir, "ImageSplits")
-    actions = [line.split()[0] for _, line in numbered_lines(lists / "actions.txt", give=GIVE)][1:]
+    actions = [line.split()[0] for _, line in numbered_lines(lists / "actions.txt", give=GIVE)]
+    actions = actions[1:] if actions[:1] == [HEADING] else actions
     examples = [
         Example(root / "JPEGImages" / line.strip(), label)
         for label, action in enumerate(actions)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image, ImageDraw
 
+from jaxcam.datasets.safe_xml import read_xml
 from jaxcam.datasets.scenes import Objects, Scenes, scenes_below
 
 # What annotators say of how an object shows: no other object.
@@ -71,11 +72,7 @@ class Polygons(Objects):
         return self.path.is_file() and bool(self._read())
 
     def _read(self) -> list[tuple[str, list[tuple[float, float]]]]:
-        try:
-            tree = ET.parse(self.path).getroot()
-        except (ET.ParseError, OSError, ValueError) as error:
-            raise ValueError(f"{self.path}: not readable as XML: {error}") from error
-        found = []
+        tree, found = read_xml(self.path, give="the Annotations that belong to the Images"), []
         for number, entry in enumerate(tree.iter("object"), start=1):
             name = QUALIFIERS.sub("", " ".join(entry.findtext("name", "").lower().split()))
             corners = [self._corner(point, number) for point in entry.iterfind("polygon/pt")]

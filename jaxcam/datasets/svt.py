@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from functools import partial
 from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 from xml.etree import ElementTree as ET
-from xml.parsers import expat
 
 from jaxcam.datasets.damage import collect
 from jaxcam.datasets.example import Dataset, Example
+from jaxcam.datasets.safe_xml import read_xml
 from jaxcam.image_files import read_size
 
 Box = tuple[float, float, float, float]
@@ -53,7 +52,7 @@ def svt(path: str | os.PathLike[str], *, on_error: str = "stop") -> Dataset:
     Source: http://vision.ucsd.edu/~kai/svt/
     """
     path = Path(path)
-    tree = _parsed(path)
+    tree = read_xml(path, give="train.xml or test.xml of SVT")
     entries = tree.findall("image")
     if tree.tag != "tagset" or not entries:
         raise ValueError(f"{path}: got <{tree.tag}> with {len(entries)} <image>; expected SVT's <tagset> with photos")
@@ -67,25 +66,6 @@ def svt(path: str | os.PathLike[str], *, on_error: str = "stop") -> Dataset:
     makers = (partial(_example, path, name, entry, cut) for name, entry in zip(names, entries, strict=True))
     examples, skipped = collect(makers, on_error=on_error)
     return Dataset(examples, ("text",), split=path.stem, skipped=(*skipped, *cut))
-
-
-def _parsed(path: Path) -> ET.Element:
-    """The root of an XML file without a document type: entities are what a few lines fill all memory with."""
-    builder, parser = ET.TreeBuilder(), expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = partial(_refuse, path)  # it comes before any entity, in every encoding
-    try:
-        parser.Parse(path.read_bytes(), True)
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{path}: no such file; give train.xml or test.xml of SVT") from None
-    except (expat.ExpatError, OSError, LookupError) as error:
-        raise ValueError(f"{path}: not readable as XML: {error}") from None
-    return builder.close()
-
-
-def _refuse(path: Path, *declared: object) -> NoReturn:
-    raise ValueError(f"{path}: declares a document type, which may hold entities that grow; files of SVT have none")
 
 
 def _example(path: Path, name: str, entry: ET.Element, cut: list[str]) -> Example:
