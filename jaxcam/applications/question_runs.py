@@ -58,8 +58,9 @@ def train_on_files(
     if validation is not None:
         parts["validation"] = read_questions(*validation, on_error=on_error, progress=progress)
         _check_apart(**parts)
-    how: dict[str, Any] = {"settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}, "progress": progress}
-    features = {name: kept_features(params, part.photos, out / "features", **how) for name, part in parts.items()}
+    features = {
+        name: kept_features(params, part.photos, out / "features", progress=progress) for name, part in parts.items()
+    }
     given = parts["training"]
     model = train_answers(features["training"], given.rows(), given.asked, recipe, progress=progress)
     figures = {"held_out": model.record.pop("figures")}

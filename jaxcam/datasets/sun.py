@@ -70,6 +70,10 @@ class Polygons(Objects):
         """Whether there is a file with any polygon."""
         return self.path.is_file() and bool(self._read())
 
+    def paths(self) -> tuple[Path, ...]:
+        """The XML file."""
+        return (self.path,)
+
     def _read(self) -> list[tuple[str, list[tuple[float, float]]]]:
         try:
             tree = ET.parse(self.path).getroot()

@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxcam.params import sample_pixels
 
-
 MANY = 10_000  # weights of a layer, which are not drawn each for itself
 
 
