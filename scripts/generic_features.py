@@ -12,12 +12,17 @@ from statistics import fmean, stdev
 import tyro
 
 from jaxcam.applications.benchmarks import BENCHMARKS
-from jaxcam.applications.generic import report_features
+from jaxcam.applications.generic import has_maps, report_features
 from jaxcam.commands.running import answer
 from jaxcam.report.feature_table import feature_table
 
 
-def main(folders: tyro.conf.Positional[tuple[Path, ...]], pictures: int = 24, threshold: float | None = None) -> int:
+def main(
+    folders: tyro.conf.Positional[tuple[Path, ...]],
+    checkpoint: str | None = None,
+    pictures: int = 24,
+    threshold: float | None = None,
+) -> int:
     """Train and measure SVMs on stored features, and print all figures in one table.
 
     What an SVM looks at in test images of the first split is drawn into heatmaps.png, beside the features. Interrupted,
@@ -25,6 +30,7 @@ def main(folders: tyro.conf.Positional[tuple[Path, ...]], pictures: int = 24, th
 
     Args:
         folders: that `jaxcam features` wrote.
+        checkpoint: where the one is that the features are from; by default, where it was then.
         pictures: how many images heatmaps.png shows; 0 for none.
         threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
     """
@@ -32,7 +38,7 @@ def main(folders: tyro.conf.Positional[tuple[Path, ...]], pictures: int = 24, th
         raise ValueError("folders: got none; give folders that `jaxcam features` wrote")
     measured, notes = [], []
     for folder in folders:
-        found = report_features(folder, pictures=pictures, threshold=threshold)
+        found = report_features(folder, checkpoint=checkpoint, pictures=pictures, threshold=threshold)
         about = found.about
         row = f"{about['layer']} of {about['network']} ({Path(about['checkpoint']).name})"
         measured.append((row, about["dataset"], (found.mean, found.spread)))
@@ -40,7 +46,7 @@ def main(folders: tyro.conf.Positional[tuple[Path, ...]], pictures: int = 24, th
         if found.class_means:
             spread = f"±{stdev(found.class_means):.2f}" if len(found.class_means) > 1 else ""
             notes[-1] += f"; mean of the classes' accuracies {fmean(found.class_means):.2f}{spread}"
-        notes[-1] += f"; {folder}: svm.json" + (", heatmaps.png" if (folder / "heatmaps.png").exists() else "")
+        notes[-1] += f"; {folder}: svm.json" + (", heatmaps.png" if pictures > 0 and has_maps(about) else "")
     headings = {name: benchmark.title for name, benchmark in BENCHMARKS.items()}
     print(feature_table(headings, measured))
     print(*notes, sep="\n")

@@ -10,7 +10,6 @@ from PIL import Image
 from jaxcam.applications import keeping, pooled_features
 from jaxcam.applications.concept_mining import (
     ConceptPhotos,
-    average_precision,
     find_concept,
     learn_concept,
     photos_of_folders,
@@ -108,16 +107,6 @@ def test_rounds_are_those_of_a_plain_loop(add):
     assert len(found) == 4 or found[-1].false_positives == 0
     assert len(learn_concept(positives, pool, rounds=0, seed=2)) == 1
     assert learn_concept(positives, pool, rounds=0, seed=3)[0].negatives.tolist() != found[0].negatives.tolist()
-
-
-def test_average_precision_is_that_of_scikit_learn():
-    from sklearn.metrics import average_precision_score
-
-    random = np.random.default_rng(0)
-    scores, relevant = random.integers(0, 9, 40) / 4, random.random(40) < 0.3  # with ties
-    assert average_precision(scores, relevant) == pytest.approx(100 * average_precision_score(relevant, scores))
-    with pytest.raises(ValueError, match="relevant: got none"):
-        average_precision(scores, np.zeros(40, bool))
 
 
 def test_photos_that_cannot_be_read_are_left_out(home, params, photos, tmp_path):

@@ -10,6 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,6 +20,8 @@ from jaxcam.applications.feature_files import read_features, write_features
 from jaxcam.applications.pools import Pool, Rule
 from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example
+from jaxcam.params import Params
+from jaxcam.records import Record
 from tests.made_data import photo
 from tests.random_network import random_params
 
@@ -80,7 +83,7 @@ def test_killed_between_its_last_steps(tmp_path, pool):
 
 
 def test_features_of_photos_are_kept_one_by_one(tmp_path, monkeypatch):
-    """An interrupted pass goes on; other photos, sizes and settings are other features."""
+    """An interrupted pass goes on; other photos, sizes and weights are other features."""
     for place in range(5):
         photo(tmp_path / f"{place}.png", place % 3, (place, 10, 40, 50))
     photos = Dataset(tuple(Example(tmp_path / f"{place}.png", 0) for place in range(5)), ("any",))
@@ -104,11 +107,31 @@ def test_features_of_photos_are_kept_one_by_one(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found, keeping.pooled_features(params, photos, batch_size=1, progress=False))
     np.testing.assert_array_equal(keep(photos), found)
     assert len(made) == 12
-    keep(photos, settings={"checkpoint_sha256": "another"})
+    other = Params(jax.tree.map(lambda leaf: 2 * leaf, params.variables), params.network, params.card)
+    keeping.kept_features(other, photos, **keep.keywords)
     photo(tmp_path / "0.png", 2, (0, 0, 9, 9))
     assert (keep(photos)[0] != found[0]).any()
     assert len(made) == 22
     assert len(list((tmp_path / "kept").iterdir())) == 3
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("changed", ["a.png", "b.array_record"])
+def test_changed_images_are_said(tmp_path, changed, complete):
+    """Whether the pass was finished or not; a record is as new as its shard."""
+    for name in ("a.png", "b.array_record"):
+        (tmp_path / name).write_bytes(b"1")
+    paths = (tmp_path / "a.png", Record("b", tmp_path / "b.array_record", 0))
+    pool = Pool(Dataset(tuple(Example(path, 0) for path in paths), ("any",)))
+    keep = partial(write_features, tmp_path / "features", pool, 2, lambda images: iter(np.ones((2 * complete, 1, 2))))
+    if complete:
+        assert keep(about={}).about == {}
+    else:
+        with pytest.raises(ValueError, match="got features of 0 images"):
+            keep(about={})
+    (tmp_path / changed).write_bytes(b"22")
+    with pytest.raises(ValueError, match="the image files have changed since it was begun"):
+        keep(about={})
 
 
 @pytest.mark.slow

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import jaxcam
-from jaxcam.applications import feature_figures, fit_svm, pooled_features
+from jaxcam.applications import feature_figures, fit_svm, generic, pooled_features
 from jaxcam.applications.feature_figures import measure_features
 from jaxcam.applications.feature_files import read_features, write_features
-from jaxcam.applications.generic import report_features, show_svm
+from jaxcam.applications.generic import extract_features, report_features, show_svm
 from jaxcam.applications.pooled import feature_rows, layer_width
 from jaxcam.applications.pools import Pool, Rule
+from jaxcam.checkpoints import load
 from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example, folder
 from jaxcam.image_files import read_image
@@ -74,6 +75,12 @@ def test_layers_are_those_of_a_plain_restatement(home):
         layer_width(params, "gap")
 
 
+def test_a_network_out_of_order_is_no_unreadable_image(home):
+    broken = jaxcam.from_functions(lambda _, images: images[:, ::32, ::32] * np.nan, lambda _, cells: cells[:, 0, 0])
+    with pytest.raises(ValueError, match="got features with NaN or infinity; are the network's weights in order"):
+        pooled_features(broken, folder(home)[:1], on_error="skip", batch_size=1, progress=False)
+
+
 def test_layers_that_a_network_has_not(tiny_params):
     assert layer_width(tiny_params, "gap") == layer_width(tiny_params, "average_pool") == 64
     with pytest.raises(ValueError, match="no stage fc7, as alexnet and vgg16 have; use gap"):
@@ -111,8 +118,9 @@ def test_figures_are_those_of_scikit_learn(tmp_path, pool):
     more = write_features(tmp_path, replace(pool, rule=Rule(12, None, 3)), 6, lambda images: iter(()), about={})
     assert measure_features(more, tmp_path, progress=False)[0].values[:2] == found.values
     other = write_features(tmp_path, replace(pool, rule=Rule(10, None, 2)), 6, lambda images: iter(()), about={})
-    with pytest.raises(ValueError, match="train: 12 there, 10 here"):
-        measure_features(other, tmp_path, progress=False)
+    assert measure_features(other, tmp_path, progress=False)[0].splits[0]["train"] == 30
+    with np.load(next(tmp_path.glob("svm-*.npz"))) as kept:
+        assert set(kept) == set(svm._fields)
 
 
 def test_attributes_have_average_precisions(tmp_path):
@@ -165,6 +173,25 @@ def checkpoint(tmp_path_factory):
     return str(place)
 
 
+def test_checkpoint_may_have_moved(pool, checkpoint, tmp_path, monkeypatch):
+    """However it is called; what is wrong with it is said before an SVM is trained."""
+    params, drawn = load(checkpoint), []
+    make = lambda name: extract_features(params, pool, tmp_path, checkpoint=name, batch_size=8, progress=False)  # noqa: E731
+    monkeypatch.chdir(Path(checkpoint).parent)
+    assert make("./net").sha256 == make(checkpoint).sha256
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(generic, "show_svm", lambda params, *_, **__: drawn.append(params))
+    monkeypatch.setattr(generic, "save_contact_sheet", lambda *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_figures, "fit_svm", None)
+        with pytest.raises(ValueError, match="--checkpoint says where the network of the features is now"):
+            report_features(tmp_path, progress=False)
+        with pytest.raises(ValueError, match="tiny_imagenet: it is not the one that the features are from"):
+            report_features(tmp_path, checkpoint="tiny_imagenet", progress=False)
+    assert report_features(tmp_path, checkpoint=checkpoint, progress=False).about["checkpoint"] == "./net"
+    assert len(drawn) == 1
+
+
 @pytest.mark.slow
 def test_command_and_script(home, checkpoint, tmp_path, capsys):
     arguments = ["features", "folder", "--data-dir", str(home), "--checkpoint", checkpoint]
@@ -180,6 +207,9 @@ def test_command_and_script(home, checkpoint, tmp_path, capsys):
     assert kept["mean"] == measure_features(read_features(tmp_path / "out"), tmp_path, progress=False)[0].mean > 60
     assert (len(kept["splits"]), kept["features"]["network"]) == (2, "resnet10")
     assert (tmp_path / "out/heatmaps.png").stat().st_size > 10_000
+    assert table[2].endswith("svm.json, heatmaps.png")
+    assert runpy.run_path(str(SCRIPT))["main"]((tmp_path / "out",), pictures=0) == 0
+    assert capsys.readouterr().out.rstrip().endswith("svm.json")
     assert main([*arguments, "--layer", "average_pool"]) == 2
     assert "layer: gap there, average_pool here" in capsys.readouterr().err
 
@@ -214,9 +244,11 @@ def test_table_has_the_columns_of_the_paper():
         ("gap of a", "event8", (90.0, 1.5)),
         ("gap of a", "mine", (8.0, None)),
         ("fc7 of b", "mine", (7.5, 0.1)),
+        ("gap of a", "mine", (9.0, None)),
     ]
     lines = feature_table(headings, measured).splitlines()
     assert lines[0].split()[-3:] == ["Action40", "Event8", "mine"]
     assert lines[1].split()[3:] == [*"-" * 7, "90.00±1.50", "8.00"]
     assert lines[2].split()[3:] == [*"-" * 8, "7.50±0.10"]
+    assert lines[3].split() == ["gap", "of", "a", "2", *"-" * 8, "9.00"]
     assert len({len(line) for line in lines}) == 1

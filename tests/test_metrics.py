@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcam.metrics import LocalizationCounts, localization_counts, localized, rates
+from jaxcam.metrics import LocalizationCounts, average_precision, localization_counts, localized, rates
 from tests.reference import localization as reference
 
 ARRAYS = ("labels", "guesses", "boxes", "true_class_boxes", "targets", "target_mask", "mask", "whole_image")
@@ -148,3 +148,13 @@ def test_rates_are_percentages_of_their_own_denominators():
 def test_rates_of_no_image():
     with pytest.raises(ValueError, match="got no image"):
         rates(LocalizationCounts(*[0] * 8))
+
+
+def test_average_precision_is_that_of_scikit_learn():
+    from sklearn.metrics import average_precision_score
+
+    random = np.random.default_rng(0)
+    scores, relevant = random.integers(0, 9, 40) / 4, random.random(40) < 0.3  # with ties
+    assert average_precision(scores, relevant) == pytest.approx(average_precision_score(relevant, scores))
+    with pytest.raises(ValueError, match="relevant: got none"):
+        average_precision(scores, np.zeros(40, bool))

@@ -1,6 +1,7 @@
 """Objects that tell scenes apart: the SVM's maps, the counts, the pictures and the command."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from jaxcam.applications.svm import LinearSvm, fit_svm
 from jaxcam.cli import main
 from jaxcam.datasets.scenes import MaskFiles, scene_folder
 from jaxcam.image_files import read_image
+from jaxcam.params import Params
 from jaxcam.report.scene_sheet import COLOURS as OUTLINES
 from tests.colour_network import colour_params
 from tests.made_scenes import made_photos, make_folder, masks_of
@@ -180,6 +182,12 @@ def test_an_interrupted_pass_goes_on(params, scenes, found, tmp_path, monkeypatc
         assert again.objects(name) == found.objects(name)
     with pytest.raises(ValueError, match=r"other settings \(threshold: 0.5 there, 0.25 here\)"):
         find(threshold=0.25)
+    other = Params(2 * params.variables, params.network, params.card)
+    with pytest.raises(ValueError, match=r"other settings \(params: [^;]*\)"):
+        find_scene_objects(other, scenes, **find.keywords)
+    os.utime(scenes.objects[0].files[0][1], (1, 1))
+    with pytest.raises(ValueError, match=r"other settings \(photos: [^;]*\)"):
+        find()
 
 
 def test_command_writes_table_and_pictures(command, home, tmp_path, capsys, found):

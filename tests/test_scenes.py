@@ -27,6 +27,9 @@ def test_every_layout_gives_the_same_masks(tmp_path, make, read, categories):
     assert known.dataset.classes == categories
     made = {stem: (category, masks_of(boxes)) for category, stem, _, boxes in made_photos()}
     assert len(known.dataset) == len(made)
+    told = {path for objects in known.objects for path in objects.paths() if path.exists()}
+    there = {path for path in tmp_path.rglob("*") if path.is_file()} - {example.path for example in known.dataset}
+    assert told == {path for path in there if not path.name.startswith("instance_")}
     for example, objects in zip(known.dataset, known.objects, strict=True):
         category, masks = made[example.path.stem]
         assert category in known.dataset.classes[example.label]

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +19,6 @@ def concept_features(
     *,
     batch_size: int,
     keep: str | os.PathLike[str] | None,
-    settings: dict[str, Any] | None,
     progress: bool,
 ) -> tuple[Float[np.ndarray, "n k"], tuple[str, ...]]:
     """float32 (n, k), a row of NaN for a photo that cannot be read, and why these cannot.
@@ -30,18 +28,17 @@ def concept_features(
         paths: the photos.
         batch_size: images a step.
         keep: as for `kept_features`.
-        settings: as for `kept_features`.
         progress: show it on stderr.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size: got {batch_size}; give at least 1")
     photos = Dataset(tuple(Example(path, 0) for path in paths), ("any",))
-    how: dict[str, Any] = {"settings": settings, "batch_size": batch_size, "progress": progress}
-    features = kept_features(params, photos, keep, on_error="skip", **how)
+    features = kept_features(params, photos, keep, on_error="skip", batch_size=batch_size, progress=progress)
     without = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    reasons = [why_unreadable(paths[place]) for place in without.tolist()]
-    if not all(reasons):
-        raise ValueError("params: got features with NaN or infinity; are the network's weights in order?")
+    reasons = [
+        why_unreadable(paths[place]) or f"{paths[place]}: could not be read when features were made"
+        for place in without.tolist()
+    ]
     if len(reasons) == len(paths):
         raise ValueError(f"photos: none of the {len(paths)} can be read; the first one: {reasons[0]}")
     return features, tuple(reasons)

@@ -26,12 +26,10 @@ class Benchmark:
     Attributes:
         title: the column's heading.
         read: the data set's folder -> its Pool.
-        average_precision: where the figure is the mean average precision over attributes, and not the accuracy.
     """
 
     title: str
     read: Reader
-    average_precision: bool = False
 
 
 def class_folders(data_dir: str | os.PathLike[str], *, rule: Rule, inside: str, without: str = "") -> Pool:
@@ -79,7 +77,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sun397": Benchmark("SUN397", partial(listed, read=sun397, pairs=SUN397_LISTS)),
     "indoor67": Benchmark("Indoor67", partial(listed, read=indoor67, pairs=OFFICIAL)),
     "scene15": Benchmark("Scene15", partial(class_folders, rule=Rule(100), inside="scene_categories")),
-    "sun_attribute": Benchmark("SUN Attr.", partial(attributes, rule=Rule(0.5, splits=5)), average_precision=True),
+    "sun_attribute": Benchmark("SUN Attr.", partial(attributes, rule=Rule(0.5, splits=5))),
     "caltech101": Benchmark(
         "Caltech101",
         partial(class_folders, rule=Rule(30, 50), inside="101_ObjectCategories", without="BACKGROUND_Google"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from jaxcam.applications._concept_features import concept_features
 from jaxcam.applications._concept_photos import (
@@ -22,13 +22,13 @@ from jaxcam.applications._concept_photos import (
     with_gallery,
 )
 from jaxcam.applications.detector import Detector, fit_detector
+from jaxcam.metrics import average_precision
 from jaxcam.params import Params
 
 __all__ = [
     "Concept",
     "ConceptPhotos",
     "Round",
-    "average_precision",
     "find_concept",
     "learn_concept",
     "photos_of_folders",
@@ -152,33 +152,6 @@ def learn_concept(
         chosen = np.append(chosen, ranked[wrong[ranked]][:add])
 
 
-def average_precision(scores: Float[np.ndarray, " n"], relevant: Bool[np.ndarray, " n"]) -> float:
-    """The mean, over the relevant photos, of the precision among all that score no less, in percent.
-
-    AP = sum_t (R_t - R_(t-1)) P_t over the different scores t, from the highest on, with P_t and R_t the precision and
-    recall of what scores t or more; so the order of equal scores is no matter.
-
-    Args:
-        scores: (n,), higher is more.
-        relevant: (n,) which are to come first; at least one.
-
-    Returns:
-        In (0, 100].
-
-    Raises:
-        ValueError: for no relevant one.
-
-    >>> average_precision(np.array([0.9, 0.5, 0.1]), np.array([True, False, True]))
-    83.33333333333333
-    """
-    if not relevant.any():
-        raise ValueError("relevant: got none of them; average precision needs one at least")
-    levels, place = np.unique(-scores, return_inverse=True)
-    right = np.bincount(place, weights=relevant, minlength=len(levels))
-    reached = np.cumsum(np.bincount(place, minlength=len(levels)))
-    return 100 * float(np.sum(right * np.cumsum(right) / reached) / relevant.sum())
-
-
 def find_concept(
     params: Params,
     photos: ConceptPhotos,
@@ -189,7 +162,6 @@ def find_concept(
     seed: int = 0,
     batch_size: int = 64,
     keep: str | os.PathLike[str] | None = None,
-    settings: dict[str, Any] | None = None,
     progress: bool = True,
 ) -> Concept:
     """Learn a concept from photos with and without it, and rank a gallery by it.
@@ -205,7 +177,6 @@ def find_concept(
         batch_size: images a step.
         keep: a folder where features are kept as they are made, so that a pass that was interrupted goes on; it is
             for the caller to remove. None to keep nothing.
-        settings: all else that features depend on, as JSON values, such as the checkpoint's hash.
         progress: show images a second and time left on stderr.
 
     Returns:
@@ -222,8 +193,7 @@ def find_concept(
     _check_counts(rounds, 1 if add is None else add, seed)
     ranked = photos.gallery or (*photos.positives, *photos.pool)
     paths = (*photos.positives, *photos.pool, *(ranked if photos.gallery else ()))
-    kept: dict[str, Any] = {"keep": keep, "settings": settings}
-    features, unreadable = concept_features(params, paths, batch_size=batch_size, progress=progress, **kept)
+    features, unreadable = concept_features(params, paths, batch_size=batch_size, keep=keep, progress=progress)
     there = np.isfinite(features).all(axis=1)
     ends = np.cumsum([len(photos.positives), len(photos.pool)])
     (positives, pool, gallery), rows = np.split(features, ends), np.split(there, ends)
@@ -243,7 +213,7 @@ def find_concept(
     how: dict[str, Any] = {"rounds": rounds, "start": start, "add": add, "seed": seed}
     learned = learn_concept(positives[rows[0]], pool[rows[1]], name=photos.name, **how)
     scores = [each.detector.scores(gallery[rows[2]]) for each in learned]
-    precisions = tuple(average_precision(each, relevant) for each in scores) if photos.relevant else ()
+    precisions = tuple(100 * average_precision(each, relevant) for each in scores) if photos.relevant else ()
     return Concept(read, learned, scores[-1], precisions, unreadable)
 
 

@@ -15,9 +15,8 @@ from tqdm import tqdm
 from jaxcam.applications.feature_files import StoredFeatures
 from jaxcam.applications.svm import FOLDS, PENALTIES, LinearSvm, fit_svm
 from jaxcam.evaluation.journal import Journal
+from jaxcam.metrics import average_precision
 from jaxcam.whole_files import whole_file
-
-LINES, FIRST = "svm.jsonl", "svm.npz"
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class FeatureFigures:
     """What `measure_features` found.
 
     Attributes:
-        about: what the features are of; see `StoredFeatures`.
+        about: what the features are of: `about` and `further` of `StoredFeatures`.
         rule: how the data set was split, in words.
         measure: "accuracy", or "mean average precision" over attributes.
         values: of each split, in percent of the test images, or the mean over attributes.
@@ -83,8 +82,9 @@ def measure_features(
 
     Args:
         stored: of `read_features`.
-        out: folder for `svm.jsonl`, a line a split, kept at once: interrupted, the same call goes on; and for
-            `svm.npz`, the first split's `kernel` (k, c), `bias` (c,), `classes` (c,) and `penalty`.
+        out: folder for `svm-<hash>.jsonl`, a line a split, kept at once: interrupted, the same call goes on; and for
+            `svm-<hash>.npz`, the first split's `kernel` (k, c), `bias` (c,), `classes` (c,) and `penalty`. Other
+            features, or another rule, have another hash.
         progress: show it on stderr.
 
     Returns:
@@ -92,31 +92,34 @@ def measure_features(
 
     Raises:
         ValueError: for a data set without splits, a split without images, fewer than two classes or two training images
-            of a class, figures of other features in `out`, or without scikit-learn.
+            of a class, a damaged file in `out`, or without scikit-learn.
 
     Source: Zhou et al., CVPR 2016, arXiv 1512.04150, section 3.3.
     """
     out, pool = Path(out), stored.pool
     if not pool.splits:
         pool.split(0)  # raises
-    journal = Journal(out / LINES, _settings(stored))
-    if not (out / FIRST).exists():
+    settings = _settings(stored)
+    name = f"svm-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]}"
+    journal, first = Journal(out / f"{name}.jsonl", settings), out / f"{name}.npz"
+    if not first.exists():
         journal.done.pop(0, None)
     for number in tqdm(range(pool.splits), "SVMs", unit=" splits", disable=not progress):
         if number not in journal.done:
             svm, line = _measure_split(stored, number)
             journal.done[number] = {"index": number, **line}
             if number == 0:
-                with whole_file(out / FIRST) as file:
+                with whole_file(first) as file:
                     np.savez(file, **svm._asdict())
             journal.append([journal.done[number]])
     lines = [journal.done[number] for number in range(pool.splits)]
-    with np.load(out / FIRST) as first:
-        svm = LinearSvm(first["kernel"], first["bias"], first["classes"], float(first["penalty"]))
+    with np.load(first) as kept:
+        svm = LinearSvm(kept["kernel"], kept["bias"], kept["classes"], float(kept["penalty"]))
     means = () if pool.attributes else tuple(line["class_mean"] for line in lines)
     measure = "mean average precision" if pool.attributes else "accuracy"
     values = tuple(line["value"] for line in lines)
-    return FeatureFigures(stored.about, pool.told(), measure, values, means, tuple(lines)), svm
+    about = {**stored.about, **stored.further}
+    return FeatureFigures(about, pool.told(), measure, values, means, tuple(lines)), svm
 
 
 def _settings(stored):
@@ -171,13 +174,3 @@ def _attribute_svms(
         raise ValueError("attributes: got none that at least 2 training images have, 2 have not, and a test image has")
     kernel, bias = (np.stack([getattr(svm, name)[..., 1] for svm in svms], -1) for name in ("kernel", "bias"))
     return LinearSvm(kernel, bias, np.array(kept), fmean(svm.penalty for svm in svms)), found
-
-
-def average_precision(scores: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> float:
-    """The mean, over the images that are right, of the share of right ones among those that score as high or higher.
-
-    >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]))
-    0.8333333333333333
-    """
-    above = scores >= scores[right][:, None]
-    return float(np.mean((above & right).sum(axis=1) / above.sum(axis=1)))

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from jaxtyping import Bool, Float
 
 from jaxcam.applications.pools import Pool, pool_as_json, pool_from_json
 from jaxcam.datasets import Dataset
+from jaxcam.records import Record
 from jaxcam.whole_files import whole_file
 
 FORMAT = 1
 RECORD, ROWS, PART = "features.json", "features.npy", "features.npy.part"
 IMAGES = ("classes", "class_ids", "images")  # what a pool tells of these, and not of its splits
+FILES = "files_sha256"
 LONGEST = 200  # characters of a setting in an error
 
 
@@ -34,8 +36,9 @@ class StoredFeatures:
         values: (n, k), a row an image, read from disk as they are wanted; NaN for an image that could not be read.
         pool: the images, with their labels and splits.
         readable: which images have features.
-        about: all that they depend on, as `write_features` was told: of `extract_features`, `dataset`, `checkpoint`,
+        about: all that they depend on, as `write_features` was told: of `extract_features`, `dataset`,
             `checkpoint_sha256`, `network`, `layer` and `image_size`.
+        further: what else it was told: of `extract_features`, `checkpoint`, its name then, and `origin()`.
         sha256: of their file.
     """
 
@@ -43,6 +46,7 @@ class StoredFeatures:
     pool: Pool
     readable: Bool[np.ndarray, " n"]
     about: dict[str, Any]
+    further: dict[str, Any]
     sha256: str
 
 
@@ -69,7 +73,7 @@ def write_features(
         The features. At once, where they are there already.
 
     Raises:
-        ValueError: for a folder with features of another kind, or damaged ones.
+        ValueError: for a folder with features of another kind, of image files that have changed since, or damaged ones.
 
     >>> import tempfile
     >>> from jaxcam.datasets import Example
@@ -84,6 +88,7 @@ def write_features(
     told = json.loads(json.dumps(pool_as_json(pool)))
     shape = [len(pool.dataset), width]
     of = {"format": FORMAT, "shape": shape, **about, **{name: told.pop(name) for name in IMAGES}}
+    of[FILES] = files_hash(example.path for example in pool.dataset)
     # Only what the features depend on is compared: other splits of the same images need no new ones.
     record = {"complete": False, "of": json.loads(json.dumps(of)), "splits": told, **(further or {})}
     found = _record(folder) if (folder / RECORD).exists() else record
@@ -116,8 +121,27 @@ def read_features(folder: str | os.PathLike[str]) -> StoredFeatures:
         raise ValueError(f"{folder / ROWS}: missing, or not as it was written; delete the folder and make it anew")
     values = np.load(folder / ROWS, mmap_mode="r")
     pool = pool_from_json({**found["splits"], **{name: of[name] for name in IMAGES}})
-    about = {name: value for name, value in of.items() if name not in (*IMAGES, "format", "shape")}
-    return StoredFeatures(values, pool, np.isfinite(values).all(axis=1), about, found["sha256"])
+    about = {name: value for name, value in of.items() if name not in (*IMAGES, FILES, "format", "shape")}
+    further = {name: value for name, value in found.items() if name not in ("complete", "of", "splits", "sha256")}
+    return StoredFeatures(values, pool, np.isfinite(values).all(axis=1), about, further, found["sha256"])
+
+
+def files_hash(paths: Iterable[Path | Record]) -> str:
+    """SHA-256 over the sizes and times of last change of files, of records those of their shards.
+
+    >>> files_hash([Path("missing.jpg")]) == files_hash([Path("other.jpg")])
+    True
+    """
+    files = (path.shard if isinstance(path, Record) else path for path in paths)
+    return hashlib.sha256(json.dumps([_state(file) for file in files]).encode()).hexdigest()
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _write_rows(folder, dataset, shape, rows):
@@ -167,8 +191,14 @@ def _record(folder: Path) -> dict[str, Any]:
 
 def _check_same(folder, theirs, ours):
     different = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    if different == [FILES]:
+        raise ValueError(f"{folder}: the image files have changed since it was begun; give another, or delete it")
     if different:
-        told = (f"{name}: {_short(theirs.get(name))} there, {_short(ours.get(name))} here" for name in different)
+        told = (
+            f"{name}: {_short(theirs.get(name))} there, {_short(ours.get(name))} here"
+            for name in different
+            if name != FILES
+        )
         raise ValueError(
             f"{folder}: it holds features of another kind ({'; '.join(told)}); give another folder, or delete it"
         )

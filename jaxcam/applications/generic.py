@@ -69,21 +69,27 @@ def extract_features(
         raise ValueError(f"{findings}; --on-error skip leaves out what cannot be read")
     about: dict[str, Any] = {"dataset": name, "layer": layer, "image_size": list(params.card.image_size)}
     about |= {"checkpoint_sha256": checkpoint_hash(checkpoint), "network": describe(checkpoint)["network"]}
-    about |= {"checkpoint": checkpoint}
+    further = {"checkpoint": checkpoint, **origin()}
     how: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error, "progress": progress}
     return write_features(
-        out, pool, width, partial(feature_rows, params, layer=layer, **how), about=about, further=origin()
+        out, pool, width, partial(feature_rows, params, layer=layer, **how), about=about, further=further
     )
 
 
 def report_features(
-    folder: str | os.PathLike[str], *, pictures: int = 24, threshold: float | None = None, progress: bool = True
+    folder: str | os.PathLike[str],
+    *,
+    checkpoint: str | None = None,
+    pictures: int = 24,
+    threshold: float | None = None,
+    progress: bool = True,
 ) -> FeatureFigures:
     """Measure stored features with linear SVMs, and show what the first split's SVM looks at in its test images.
 
     Args:
         folder: of `extract_features`; what is made lies beside the features: `svm.json` with the figures and how they
-            were made, `svm.jsonl` and `svm.npz` (see `measure_features`), `heatmaps.png`.
+            were made, `svm-<hash>.jsonl` and `svm-<hash>.npz` (see `measure_features`), `heatmaps.png`.
+        checkpoint: where the one is that the features are from, for the picture; None for where it was then.
         pictures: how many images the picture shows, evenly spaced over the test images; 0 for no picture. The layer fc7
             has no cells, and so no picture.
         threshold: of the boxes, as a share of a map's maximum; None for the card's.
@@ -93,16 +99,16 @@ def report_features(
         The figures.
 
     Raises:
-        ValueError: for a folder without whole features, a checkpoint that has changed since, or whatever
-            `measure_features` refuses.
+        ValueError: for a folder without whole features, a checkpoint that has changed since or is elsewhere, or
+            whatever `measure_features` refuses.
     """
     folder = Path(folder)
     stored = read_features(folder)
+    params = _same_checkpoint(stored, checkpoint) if pictures > 0 and has_maps(stored.about) else None
     figures, svm = measure_features(stored, folder, progress=progress)
     with whole_file(folder / FIGURES) as file:
         file.write(f"{json.dumps({**figures.as_json(), **origin()}, indent=1)}\n".encode())
-    if pictures > 0 and stored.about["layer"] != "fc7":
-        params = _same_checkpoint(stored.about)
+    if params is not None:
         save_contact_sheet(folder / PICTURES, show_svm(params, stored, svm, count=pictures, threshold=threshold))
     return figures
 
@@ -135,9 +141,24 @@ def show_svm(
     return svm_samples(params, examples, svm, svm.columns(stored.values[chosen]), names, truth, threshold=threshold)
 
 
-def _same_checkpoint(about):
+def has_maps(about: dict[str, Any]) -> bool:
+    """Whether features, as `StoredFeatures` tells of them, are of a layer with cells.
+
+    >>> has_maps({"layer": "gap"}), has_maps({"layer": "fc7"})
+    (True, False)
+    """
+    return about["layer"] != "fc7"
+
+
+def _same_checkpoint(stored: StoredFeatures, checkpoint: str | None) -> Params:
     """The params that features are from."""
-    checkpoint = about["checkpoint"]
-    if checkpoint_hash(checkpoint) != about["checkpoint_sha256"]:
-        raise ValueError(f"checkpoint {checkpoint}: it is not the one that the features are from any more")
-    return load(checkpoint)
+    name = stored.further["checkpoint"] if checkpoint is None else checkpoint
+    try:
+        found = checkpoint_hash(name)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{error}; --checkpoint says where the network of the features is now") from None
+    if found != stored.about["checkpoint_sha256"]:
+        raise ValueError(
+            f"checkpoint {name}: it is not the one that the features are from; --checkpoint says where that is now"
+        )
+    return load(name)

@@ -1,7 +1,6 @@
 """Pooled features of photos, kept as they are made: an interrupted pass goes on, and a repeated one has them."""
 
 import hashlib
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxcam.applications.feature_files import write_features
+from jaxcam.applications.feature_files import files_hash, write_features
 from jaxcam.applications.pooled import feature_rows, layer_width, pooled_features
 from jaxcam.applications.pools import Pool
 from jaxcam.datasets import Dataset
+from jaxcam.evaluation.figures import dataset_hash, params_hash
 from jaxcam.params import Params
 
 
@@ -22,7 +22,6 @@ def kept_features(
     photos: Dataset,
     keep: str | os.PathLike[str] | None,
     *,
-    settings: dict[str, Any] | None = None,
     batch_size: int = 64,
     on_error: str = "stop",
     progress: bool = True,
@@ -33,9 +32,8 @@ def kept_features(
         params: a network's.
         photos: image files.
         keep: a folder, in which each set of photos has one of its own, named by the hash of all that its features
-            depend on: the photos' names, sizes and times, the network's image size and `settings`. None to keep
-            nothing.
-        settings: all else that they depend on, as JSON values, such as the checkpoint's hash.
+            depend on: the network with its card and weights, and the photos with their files' sizes and times. None
+            to keep nothing.
         batch_size: photos a step.
         on_error: "stop" at an unreadable photo, or "skip" it: its row is NaN.
         progress: show it on stderr.
@@ -60,12 +58,7 @@ def kept_features(
     how: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error, "progress": progress}
     if keep is None:
         return pooled_features(params, photos, **how)
-    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(photos)]
-    of = json.dumps([stats, params.card.image_size, settings or {}], sort_keys=True)
-    folder = Path(keep, hashlib.sha256(of.encode()).hexdigest()[:32])
+    of = params_hash(params), dataset_hash(photos), files_hash(photo.path for photo in photos)
+    folder = Path(keep, hashlib.sha256(" ".join(of).encode()).hexdigest()[:32])
     width = layer_width(params, "average_pool")
     return np.array(write_features(folder, Pool(photos), width, partial(feature_rows, params, **how), about={}).values)
-
-
-def _files(photos: Dataset) -> list[Path]:
-    return [Path(str(photo.path)) for photo in photos]

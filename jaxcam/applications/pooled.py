@@ -78,9 +78,15 @@ def feature_rows(
 
     Yields:
         float32 (b, k), less rows in the last one.
+
+    Raises:
+        ValueError: as `pooled_features`.
     """
     for batch in _batches(params, dataset, batch_size, progress, "features", crops, on_error):
-        pooled = np.where(batch.mask[:, None], np.asarray(_pool(params, batch.images, layer=layer)), np.nan)
+        found = np.asarray(_pool(params, batch.images, layer=layer))
+        if not np.isfinite(found[batch.mask]).all():
+            raise ValueError("params: got features with NaN or infinity; are the network's weights in order?")
+        pooled = np.where(batch.mask[:, None], found, np.nan)
         yield pooled[batch.index >= 0].astype(np.float32)
 
 
@@ -108,7 +114,8 @@ def pooled_features(
         float32 (n, k), a row an image, in the data set's order.
 
     Raises:
-        ValueError: for a network that takes no photos or has no cells, another number of crops, or an unreadable image.
+        ValueError: for a network that takes no photos or has no cells, or whose features are not finite, another number
+            of crops, or an unreadable image.
 
     >>> import tempfile
     >>> from pathlib import Path

@@ -62,8 +62,7 @@ def train_on_files(
     if validation is not None:
         parts["validation"] = read_questions(*validation, on_error=on_error, progress=progress)
         _check_apart(**parts)
-    how: dict[str, Any] = {"settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}, "progress": progress}
-    how |= {"keep": out / "features", "on_error": on_error}
+    how: dict[str, Any] = {"progress": progress, "keep": out / "features", "on_error": on_error}
     features = {}
     for name, part in parts.items():
         features[name], parts[name] = _features(params, part, **how)

@@ -18,12 +18,14 @@ from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 from tqdm import tqdm
 
+from jaxcam.applications.feature_files import files_hash
 from jaxcam.applications.keeping import kept_features
 from jaxcam.applications.scene_counts import SceneObjects
 from jaxcam.applications.svm import LinearSvm, fit_svm
 from jaxcam.batches import Batch, batches
 from jaxcam.compilation import jit_network
 from jaxcam.datasets.scenes import Objects, Scenes
+from jaxcam.evaluation.figures import dataset_hash, params_hash
 from jaxcam.evaluation.inputs import check_threshold
 from jaxcam.evaluation.journal import Journal
 from jaxcam.forward import forward
@@ -45,7 +47,6 @@ def find_scene_objects(
     overlap: float = 0.5,
     batch_size: int = 32,
     keep: str | os.PathLike[str] | None = None,
-    settings: dict[str, Any] | None = None,
     progress: bool = True,
 ) -> SceneObjects:
     """The objects of each scene category that lie most often where its linear SVM sees it.
@@ -67,7 +68,6 @@ def find_scene_objects(
         batch_size: images a step.
         keep: a folder where FEATURES and LINES keep what was found in each photo at once, so that interrupted, the same
             call goes on; None to keep nothing.
-        settings: all else that this depends on, as JSON values, such as the checkpoint's hash.
         progress: show images a second and time left on stderr.
 
     Returns:
@@ -99,12 +99,11 @@ def find_scene_objects(
     if not 0 < overlap <= 1:
         raise ValueError(f"overlap: got {overlap}; give a share of an object's pixels, above 0 and at most 1")
     dataset = scenes.dataset
-    of = {**(settings or {}), "photos": _hash(scenes)}
+    of = {} if keep is None else {"params": params_hash(params), "photos": _hash(scenes)}
     homes = [None if keep is None else Path(keep, name) for name in (FEATURES, LINES)]
     kept = Journal(homes[1], {**of, "threshold": threshold})
     labels = np.array([example.label for example in dataset], np.int64)
-    how: dict[str, Any] = {"settings": settings, "batch_size": batch_size, "progress": progress}
-    svm = fit_svm(kept_features(params, dataset, homes[0], **how), labels)
+    svm = fit_svm(kept_features(params, dataset, homes[0], batch_size=batch_size, progress=progress), labels)
     lines = dict(kept.done)
     with tqdm(total=len(dataset), initial=len(lines), desc="objects", unit=" images", disable=not progress) as bar:
         for line in _lines(params, scenes, svm, threshold, batch_size, set(lines)):
@@ -123,8 +122,10 @@ def find_scene_objects(
 
 
 def _hash(scenes: Scenes) -> str:
-    """Of the names of all files, in their order."""
-    return hashlib.sha256(repr((scenes.dataset.classes, scenes.dataset.examples, scenes.objects)).encode()).hexdigest()
+    """Of the names, sizes and times of all files, in their order."""
+    photos = (example.path for example in scenes.dataset)
+    state = files_hash([*photos, *(path for objects in scenes.objects for path in objects.paths())])
+    return hashlib.sha256(repr((dataset_hash(scenes.dataset), scenes.objects, state)).encode()).hexdigest()
 
 
 def _lines(

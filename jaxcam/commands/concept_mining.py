@@ -65,19 +65,19 @@ def _find(way, further, checkpoint, how, top, batch_size, out):
 
     from jaxcam.applications.concept_mining import find_concept, photos_of_folders, photos_of_phrase, with_gallery
     from jaxcam.applications.concept_report import save_concept
-    from jaxcam.checkpoints import checkpoint_hash, load
+    from jaxcam.checkpoints import load
 
     params = load(checkpoint)
     gather = photos_of_folders if "positives" in way else photos_of_phrase
     photos = gather(**way, pool=further["pool"], seed=how["seed"])
     if further["gallery"] is not None:
         photos = with_gallery(photos, further["gallery"], relevant=further["relevant"])
-    kept: dict[str, Any] = {"keep": out / ".features", "settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}}
-    found = find_concept(params, photos, batch_size=batch_size, **kept, **how)
+    keep = out / ".features"
+    found = find_concept(params, photos, batch_size=batch_size, keep=keep, **how)
     told = {**way, **further, **how}
     options = {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
     files = save_concept(params, found, out, checkpoint=checkpoint, options=options, top=top)
-    shutil.rmtree(kept["keep"])
+    shutil.rmtree(keep)
     print(found, f"in {out}: {', '.join(files[:4])} and {len(files) - 4} heatmaps", sep="\n\n")
     return 0
 

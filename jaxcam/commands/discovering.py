@@ -56,14 +56,13 @@ def scenes(
     from jaxcam.applications.scene_counts import save_scene_objects
     from jaxcam.applications.scene_objects import FEATURES, LINES, find_scene_objects
     from jaxcam.applications.scene_pictures import save_scene_sheets
-    from jaxcam.checkpoints import checkpoint_hash, load
+    from jaxcam.checkpoints import load
 
     params = load(checkpoint)
     known = _read(layout, data_dir, masks, split).of(category, least=1).checked(on_error=on_error).of(least=least)
     _warn(known.dataset.skipped)
-    how: dict[str, Any] = {"settings": {"checkpoint_sha256": checkpoint_hash(checkpoint)}, "keep": out}
-    how |= {"threshold": threshold, "overlap": overlap, "batch_size": batch_size}
-    found = find_scene_objects(params, known, **how)
+    how: dict[str, Any] = {"threshold": threshold, "overlap": overlap, "batch_size": batch_size}
+    found = find_scene_objects(params, known, keep=out, **how)
     options: dict[str, Any] = {"data_dir": str(data_dir), "layout": layout, "split": split, "least": least}
     options |= {"masks": masks and str(masks), "category": category, "on_error": on_error}
     files = save_scene_objects(found, out, checkpoint=checkpoint, top=top, options=options)

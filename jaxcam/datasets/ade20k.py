@@ -48,8 +48,9 @@ def ade20k(data_dir: str | os.PathLike[str], *, split: str | None = None) -> Sce
         raise ValueError(f"{data_dir}: got none of {', '.join(map(str, roots))}; give the folder that holds images")
     photos = sorted(root.rglob("*.jpg"))
     old = any(not photo.with_suffix(".json").is_file() for photo in photos)
-    names = _index_names(Path(data_dir, INDEX), photos[0]) if old and photos else {}
-    return scenes_below(root, photos, [Segmentation(photo, names) for photo in photos])
+    index = Path(data_dir, INDEX)
+    names = _index_names(index, photos[0]) if old and photos else {}
+    return scenes_below(root, photos, [Segmentation(photo, names, index) for photo in photos])
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,12 @@ class Segmentation(Objects):
     Attributes:
         photo: its file, which the others lie beside.
         names: by class index, where no JSON file lies there.
+        index: the file that the names are from.
     """
 
     photo: Path
     names: Mapping[int, str] = field(repr=False)
+    index: Path
 
     def masks(self, size: tuple[int, int]) -> Iterator[tuple[str, Bool[np.ndarray, "h w"]]]:
         """Where each class of objects is."""
@@ -86,11 +89,18 @@ class Segmentation(Objects):
         check_size(path, read_size(path), size)
         return bool(self._names())
 
+    def paths(self) -> tuple[Path, ...]:
+        """The file of masks, and those of names."""
+        return self._file(), self._json(), self.index
+
     def _file(self) -> Path:
         return self.photo.with_name(f"{self.photo.stem}_seg.png")
 
+    def _json(self) -> Path:
+        return self.photo.with_suffix(".json")
+
     def _names(self) -> Mapping[int, str]:
-        path = self.photo.with_suffix(".json")
+        path = self._json()
         if not path.is_file():
             return self.names
         try:

@@ -39,6 +39,10 @@ class Objects(ABC):
     def check(self, size: tuple[int, int]) -> bool:
         """Whether there is any object, by what can be told without decoding an image; raises as `masks` does."""
 
+    @abstractmethod
+    def paths(self) -> tuple[Path, ...]:
+        """The files that they are read from, whether these are there or not."""
+
 
 @dataclass(frozen=True)
 class MaskFiles(Objects):
@@ -65,6 +69,10 @@ class MaskFiles(Objects):
         for _, path in self.files:
             check_size(path, read_size(path), size)
         return bool(self.files)
+
+    def paths(self) -> tuple[Path, ...]:
+        """Those of the masks."""
+        return tuple(path for _, path in self.files)
 
 
 @dataclass(frozen=True)

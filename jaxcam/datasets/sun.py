@@ -71,6 +71,10 @@ class Polygons(Objects):
         """Whether there is a file with any polygon."""
         return self.path.is_file() and bool(self._read())
 
+    def paths(self) -> tuple[Path, ...]:
+        """The XML file."""
+        return (self.path,)
+
     def _read(self) -> list[tuple[str, list[tuple[float, float]]]]:
         tree, found = read_xml(self.path, give="the Annotations that belong to the Images"), []
         for number, entry in enumerate(tree.iter("object"), start=1):

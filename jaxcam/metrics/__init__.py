@@ -21,6 +21,7 @@ from jaxcam.metrics.max_box_accuracy import (
 )
 from jaxcam.metrics.pixel_precision import PixelCounts, pixel_average_precision, pixel_counts
 from jaxcam.metrics.pointing import PointingCounts, highest_points, pointed, pointing_accuracy, pointing_counts
+from jaxcam.metrics.ranking import average_precision
 
 __all__ = [
     "FRAME",
@@ -30,6 +31,7 @@ __all__ = [
     "MaxBoxCounts",
     "PixelCounts",
     "PointingCounts",
+    "average_precision",
     "benchmark_targets",
     "best_share_interval",
     "bootstrap_interval",

@@ -1,6 +1,7 @@
 """Figures of features on many data sets, in the columns of the CAM paper's table."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 NAME, COLUMN = 30, 13  # letters
 
@@ -12,7 +13,8 @@ def feature_table(columns: Mapping[str, str], measured: Sequence[tuple[str, str,
 
     Args:
         columns: data set -> heading, in order; those of other data sets come behind.
-        measured: of each: the row's name, the data set, and its figure.
+        measured: of each: the row's name, the data set, and its figure. A second figure of the same row and data set
+            stands in a row of its own, numbered 2.
 
     Returns:
         Lines of percentages: means over the splits, with their standard deviations where there are several.
@@ -26,7 +28,8 @@ def feature_table(columns: Mapping[str, str], measured: Sequence[tuple[str, str,
     widths = {name: max(COLUMN, len(heading) + 2) for name, heading in headings.items()}
     rows: dict[str, dict[str, Cell]] = {}
     for row, name, cell in measured:
-        rows.setdefault(row, {})[name] = cell
+        numbered = (row if number == 1 else f"{row} {number}" for number in count(1))
+        rows.setdefault(next(title for title in numbered if name not in rows.get(title, {})), {})[name] = cell
     first = max([NAME, *(len(row) for row in rows)])
     lines = [f"{'%':<{first}}" + "".join(f"{headings[name]:>{width}}" for name, width in widths.items())]
     for row, cells in rows.items():
