@@ -12,6 +12,8 @@ from jaxcam.methods import crops
 from jaxcam.methods.crops import ten_crop_cam, ten_crop_forward, ten_crop_maps
 from tests.reference import ten_crop as reference
 
+pytestmark = pytest.mark.slow
+
 CROP, CANVAS, CLASSES = (16, 20), (21, 29), 6
 PHOTOS = np.random.default_rng(0).uniform(0, 1, (4, 30, 25, 3)).astype(np.float32)
 LABELS = np.array([[4, 0], [1, 2], [3, 3], [5, 1]])

@@ -14,6 +14,8 @@ from jaxcam.networks.regnet import stages_of
 from jaxcam.params import make_network
 from tests.reference.weights import random_variables
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "efficientnet_b0": {"width": 0.25, "depth": 0.4},
     "convnext_tiny_gap": {"width": 8, "blocks": (1, 2, 1, 1)},

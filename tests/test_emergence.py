@@ -21,6 +21,8 @@ from jaxcam.training.emergence import (
 from tests.colour_network import NAMES, colour_params
 from tests.made_data import COLOURS, photo
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = ((10, 15, 40, 45), (40, 15, 70, 45), (20, 30, 60, 45))  # on whole cells of the network's
 CELL = 32  # pixels of the picture that a cell of the network covers
 COLD, HOT = np.array([0, 0, 127]), np.array([127, 0, 0])  # the ends of jet

@@ -26,6 +26,8 @@ from tests.families import slow_unless
 from tests.reference.faithfulness import scaled
 from tests.unruly_network import unruly_params
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 FIRST = RNG.normal(size=(3, 15, 17)).astype(np.float32)
 SECOND = (FIRST + RNG.integers(-2, 3, FIRST.shape)).astype(np.float32).round()  # with equal values

@@ -24,6 +24,8 @@ from jaxcam.faithfulness import (
 from jaxcam.faithfulness.shown import show
 from tests.unruly_network import logits_of, map_method, unruly_params
 
+pytestmark = pytest.mark.slow
+
 SPACE, COUNT, BATCH = (12, 14), 8, 4
 PARAMS, RANDOM = unruly_params(SPACE), unruly_params(SPACE, seed=1)
 RNG = np.random.default_rng(3)

@@ -15,6 +15,8 @@ from jaxcam.training.recipes import Recipe
 from jaxcam.training.starting import initial_params
 from tests.reference.weights import random_variables
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("ant", "bee", "cat")
 DATA = Dataset((), CLASSES)
 # Other classes: as many, and more.

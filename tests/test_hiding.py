@@ -9,6 +9,8 @@ import pytest
 
 from jaxcam.training.hiding import attention_dropout, erase_seen, hide_and_seek
 
+pytestmark = pytest.mark.slow
+
 
 def patches(array, side):
     """All squares of a grid from the upper left corner, cut off at the other edges."""

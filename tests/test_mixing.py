@@ -14,6 +14,8 @@ from scipy import stats
 from jaxcam.training.mixing import cutmix, mix, mixup
 from tests.reference.mixing import blended_share, cutmix_share, replaced_rectangle
 
+pytestmark = pytest.mark.slow
+
 BOTH = partial(mix, mixup_alpha=0.8, cutmix_alpha=1.0)
 
 

@@ -16,6 +16,8 @@ from jaxcam.checkpoints.folders import _network_record
 from jaxcam.params import make_network
 from tests.reference.weights import random_variables
 
+pytestmark = pytest.mark.slow
+
 # The smallest network of each family, and options that make it smaller still.
 NAMES = ("densenet121", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1")
 SHORT = {"blocks": (1, 2, 1, 1), "growth": 4, "width": 6}

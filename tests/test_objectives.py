@@ -10,6 +10,8 @@ import pytest
 import jaxcam
 from tests.staged_network import CARD, CLASSES, cells_of, images_of, linear_of, staged_params
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = images_of()
 LABELS = np.array([3, 1, 0])
 RNG = np.random.default_rng(3)

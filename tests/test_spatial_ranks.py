@@ -11,6 +11,8 @@ import jaxcam
 from jaxcam import Card, Preprocessing
 from jaxcam.methods.table import METHODS
 
+pytestmark = pytest.mark.slow
+
 SIZES = {1: (8,), 3: (4, 8, 6)}
 LABELS = np.array([[2, 0], [1, 1]])
 

@@ -11,6 +11,8 @@ from jaxcam.params import Params, make_network
 from tests.reference import vit as plain
 from tests.reference.weights import random_variables
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"patch": 4, "grid": (3, 4), "depth": 2, "width": 12, "heads": 3, "hidden": 20}
 CARD = Card(tuple("abcde"), image_size=(12, 16))
 
