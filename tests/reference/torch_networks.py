@@ -41,9 +41,9 @@ def randomize(model):
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
     if any(module.training for module in model.modules()):
         # Patches of 32 pixels and noise give BatchNorm the statistics that these weights lead to.
-        patches = torch.randn(4, 3, 4, 4).repeat_interleave(32, 2).repeat_interleave(32, 3)
+        patches = torch.randn(4, 3, 7, 7).repeat_interleave(32, 2).repeat_interleave(32, 3)
         with torch.no_grad():
-            model(patches + torch.randn(4, 3, 128, 128))
+            model(patches + torch.randn(4, 3, 224, 224))
     return model.eval()
 
 
