@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 # By default XLA has YNNPACK compute convolutions too, not only products and reductions, and XLA's own are faster: on
-# cores with AVX-512 ResNet-50's forward pass takes .83 of the time with jax 0.12, .53 with 0.10; ResNet-18's training
-# step .59.
+# cores with AVX-512 ResNet-50's forward pass takes .83 of the time.
 KERNELS = "xla_cpu_experimental_ynn_fusion_type"
+# With jax 0.10 it would be .53, but there a process that had compiled many programs so once ended in a fault of XLA's.
+SINCE = (0, 12)
 FASTER = {KERNELS: "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
 
 
@@ -20,14 +21,14 @@ def cpu_options() -> dict[str, str]:
     """What XLA's compiler is told where networks run on CPUs.
 
     Returns:
-        `compiler_options` of `jax.jit`; {} where JAX's default backend is none of CPUs, where XLA_FLAGS choose the
-        kernels (`--xla_cpu_experimental_ynn_fusion_type=` for XLA's own), and where this XLA does not know the option,
-        which is an experimental one.
+        `compiler_options` of `jax.jit`; {} with a jax older than 0.12, where its default backend is none of CPUs, where
+        XLA_FLAGS choose the kernels (`--xla_cpu_experimental_ynn_fusion_type=` for XLA's own), and where this XLA does
+        not know the option, which is an experimental one.
 
     >>> jax.jit(lambda x: x @ x, compiler_options=cpu_options())(jnp.eye(2)).sum().item()
     2.0
     """
-    if jax.default_backend() != "cpu" or KERNELS in os.environ.get("XLA_FLAGS", ""):
+    if jax.__version_info__ < SINCE or jax.default_backend() != "cpu" or KERNELS in os.environ.get("XLA_FLAGS", ""):
         return {}
     try:
         jax.jit(lambda: 0, compiler_options=FASTER).lower().compile()

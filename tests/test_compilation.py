@@ -49,6 +49,7 @@ def test_every_way_to_run_it(way):
     np.testing.assert_allclose(found, EXPECTED, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.skipif(jax.__version_info__ < compilation.SINCE, reason="for newer versions of jax")
 def test_a_program_of_its_own_has_other_kernels():
     """Those of YNNPACK for products, and XLA's for convolutions, which have both by default."""
 
@@ -70,6 +71,12 @@ def test_traced_once_with_static_arguments():
     for factor in (2.0, 2.0, 3.0):
         np.testing.assert_array_equal(run(factor, jnp.asarray(IMAGES)), factor * IMAGES)
     assert traced == [2.0, 3.0]
+
+
+@pytest.mark.usefixtures("undecided")
+def test_older_versions_go_without(monkeypatch):
+    monkeypatch.setattr(jax, "__version_info__", (0, 11, 9))
+    assert cpu_options() == {}
 
 
 @pytest.mark.usefixtures("undecided")
