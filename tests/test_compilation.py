@@ -60,6 +60,16 @@ def test_a_program_of_its_own_has_other_kernels():
     assert not in_text(convolve, IMAGES, KERNEL)
 
 
+def test_the_options_are_those_of_a_program_of_its_own(monkeypatch):
+    asked = []
+    monkeypatch.setattr(compilation, "cpu_options", lambda: asked.append("alone") or {})
+    run = jit_network(convolve)
+    jax.jit(run)(IMAGES, KERNEL)
+    assert asked == []
+    run(IMAGES, KERNEL)
+    assert asked == ["alone"]
+
+
 def test_traced_once_with_static_arguments():
     traced = []
 
