@@ -32,7 +32,7 @@ SMALLEST = (
 SMALLEST_WITHOUT_KERNEL = ("alexnet", "convnext_tiny", "mobilenet_v3_small", "vit_b_32")
 
 
-def params_of(name, stages=None, **options):
+def params_of(name, stages=None, seed=0, **options):
     """A network with random weights, for images of less than half of its own size.
 
     `stages` names those that its backbone keeps, with spaces between.
@@ -46,7 +46,7 @@ def params_of(name, stages=None, **options):
     network = make_network(name, len(CLASSES), **options)
     if stages is not None:
         network = network.clone(backbone=_shortened(network.backbone, stages))
-    return Params(jax.device_put(random_variables(network, card)), network, card)
+    return Params(jax.device_put(random_variables(network, card, seed)), network, card)
 
 
 def _shortened(backbone, stages):
