@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import jaxcam
-from jaxcam.applications import keeping
+from jaxcam.applications import keeping, pooled_features
 from jaxcam.applications.feature_files import read_features, write_features
 from jaxcam.applications.pools import Pool, Rule
 from jaxcam.cli import main
@@ -104,7 +104,7 @@ def test_features_of_photos_are_kept_one_by_one(tmp_path, monkeypatch):
     made[:] = [None] * 10
     found = keep(photos)
     assert len(made) == 12
-    np.testing.assert_array_equal(found, keeping.pooled_features(params, photos, batch_size=1, progress=False))
+    np.testing.assert_array_equal(found, pooled_features(params, photos, batch_size=1, progress=False))
     np.testing.assert_array_equal(keep(photos), found)
     assert len(made) == 12
     other = Params(jax.tree.map(lambda leaf: 2 * leaf, params.variables), params.network, params.card)

@@ -3,6 +3,7 @@
 import json
 import runpy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 import jaxcam
-from jaxcam.applications import cam_boxes, fine_grained, fit_svm, pooled_features, recognize
+from jaxcam.applications import cam_boxes, fine_grained, fit_svm, pooled, pooled_features, recognize
 from jaxcam.applications.fine_grained import show_recognition
 from jaxcam.batches import batches
 from jaxcam.cli import main
@@ -108,6 +109,30 @@ def test_three_svms_tell_coloured_squares_apart(colours, parts):
     assert list(found.penalties) == ["full_image", "cam_crop", "ground_truth_crop"]
 
 
+def test_an_interrupted_recognition_goes_on(colours, parts, tmp_path, monkeypatch):
+    """Cut off at any batch, the same call makes the others alone, and finds the same."""
+    made, every = [], pooled._batches
+
+    def counted(*arguments):
+        for batch in every(*arguments):
+            if len(made) in (3, 8, 9, 15):
+                made.append(None)
+                raise KeyboardInterrupt
+            made.append(batch.index)
+            yield batch
+
+    expected = recognize(colours, *parts, progress=False)
+    monkeypatch.setattr(pooled, "_batches", counted)
+    run = partial(recognize, colours, *parts, batch_size=4, keep=tmp_path, progress=False)
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    found = run()
+    # 4 + 2 batches of training and test images: their features, boxes and two kinds of crops; and the four cuts.
+    assert len(made) == 4 * (4 + 2) + 4
+    assert found.figures == expected.figures
+
+
 def test_accuracy_counts_wrong_answers(colours, parts):
     """Two of the six test images with a wrong label, and one with a wrong box."""
     train, test = parts
@@ -145,7 +170,7 @@ def test_pictures_show_the_boxes_that_images_were_cropped_to(colours, parts):
 
 def test_mistakes(colours, parts, monkeypatch):
     """All are found before there are any features."""
-    monkeypatch.setattr(fine_grained, "pooled_features", lambda *_, **__: pytest.fail("a long pass"))
+    monkeypatch.setattr(fine_grained, "kept_features", lambda *_, **__: pytest.fail("a long pass"))
     train, test = parts
     bare = Dataset(tuple(Example(example.path, example.label) for example in test), test.classes)
     with pytest.raises(ValueError, match="got 0 boxes; give one an image to crop it to, or none to any"):

@@ -114,7 +114,7 @@ def test_a_model_is_for_the_network_it_was_trained_on(made, tmp_path, capsys):
     assert main(explain) == 2
     assert "--checkpoint says where the network of the model" in capsys.readouterr().err
     assert main([*explain, "--checkpoint", "tiny_imagenet"]) == 2
-    assert "was trained on features of ./moved, whose hash is 000000000000" in capsys.readouterr().err
+    assert "made with checkpoint ./moved of hash 000000000000, not with tiny_imagenet" in capsys.readouterr().err
 
 
 @pytest.mark.slow

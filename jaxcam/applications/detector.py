@@ -190,13 +190,12 @@ def load_detector(path: str | os.PathLike[str], *, checkpoint: str) -> Detector:
         kernel = np.array([float(weight) for weight in told["kernel"]])
         numbers = [float(told[name]) for name in ("bias", "penalty", "threshold")]
         name, image_size = str(told["name"]), tuple(map(index, told["image_size"]))
-        made_with = str(told["checkpoint"]), str(told["checkpoint_sha256"])
+        made_with = {entry: str(told[entry]) for entry in ("checkpoint", "checkpoint_sha256")}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: holds a damaged detector: {error!r}; train it again") from None
     if not (kernel.size and np.isfinite([*kernel, *numbers]).all() and len(image_size) in (0, 2)):
         raise ValueError(f"{path}: holds a detector without weights, or with numbers that are none; train it again")
-    if checkpoint_hash(checkpoint) != made_with[1]:
-        raise ValueError(f"{path}: was trained on features of the checkpoint {made_with[0]}, not of {checkpoint}")
+    same_checkpoint(made_with, checkpoint, what=f"detector {path}")
     bias, penalty, threshold = numbers
     return Detector(kernel, bias, penalty, check_threshold(threshold), name, image_size)
 

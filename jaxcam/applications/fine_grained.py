@@ -6,13 +6,13 @@ Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016
 import json
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from jaxcam.applications.pooled import cam_boxes, pooled_features
+from jaxcam.applications.keeping import kept_boxes, kept_features
+from jaxcam.applications.pooled import pooled_features
 from jaxcam.applications.pools import check_pair
 from jaxcam.applications.svm import LinearSvm, check_svm, fit_svm
 from jaxcam.applications.svm_pictures import AT_ONCE, svm_samples
@@ -62,6 +62,7 @@ def recognize(
     *,
     threshold: float | None = None,
     batch_size: int = 64,
+    keep: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Recognition:
     """Accuracy of linear SVMs on a network's features of full images, of CAM-box crops and of ground-truth crops.
@@ -79,6 +80,8 @@ def recognize(
         test: test images of the same classes, with boxes as the training images.
         threshold: share of a map's maximum, above 0 and at most 1; None for the card's.
         batch_size: images a step.
+        keep: a folder where features and boxes are kept as they are made, so that interrupted, the same call goes on;
+            None to keep nothing.
         progress: show images a second and time left on stderr.
 
     Returns:
@@ -86,8 +89,7 @@ def recognize(
 
     Raises:
         ValueError: for data sets that do not fit together, an image with more or fewer boxes than one
-            where any has one, a threshold out of range, an
-            unreadable image, or without scikit-learn.
+            where any has one, a threshold out of range, an unreadable image, or without scikit-learn.
 
     >>> from jaxcam.datasets import cub  # doctest: +SKIP
     >>> train, test = cub("CUB_200_2011", split="train"), cub("CUB_200_2011", split="test")  # doctest: +SKIP
@@ -100,12 +102,12 @@ def recognize(
     check_svm(labels[0])
     figures: dict[str, Figure] = {}
     penalties: dict[str, float] = {}
+    how: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
 
     def measure(name: str, crops: Sequence[np.ndarray | None]) -> tuple[LinearSvm, list[np.ndarray]]:
         """Train an SVM on crops, note its accuracy, and tell which of its columns it chooses for each image."""
         features = [
-            pooled_features(params, part, crops=boxes, batch_size=batch_size, progress=progress)
-            for part, boxes in zip(parts, crops, strict=True)
+            kept_features(params, part, keep, crops=boxes, **how) for part, boxes in zip(parts, crops, strict=True)
         ]
         svm = fit_svm(features[0], labels[0])
         columns = [svm.columns(each) for each in features]
@@ -114,8 +116,10 @@ def recognize(
         return svm, columns
 
     svm, columns = measure("full_image", (None, None))
-    find = partial(cam_boxes, params, threshold=threshold, batch_size=batch_size, progress=progress)
-    found = [find(part, svm.kernel, chosen) for part, chosen in zip(parts, columns, strict=True)]
+    found = [
+        kept_boxes(params, part, keep, svm.kernel, chosen, threshold=threshold, **how)
+        for part, chosen in zip(parts, columns, strict=True)
+    ]
     measure("cam_crop", found)
     if truth is not None:
         measure("ground_truth_crop", truth)

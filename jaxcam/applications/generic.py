@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcam.applications._same_checkpoint import same_checkpoint
 from jaxcam.applications.feature_figures import FeatureFigures, attribute_matrix, measure_features
 from jaxcam.applications.feature_files import StoredFeatures, read_features, write_features
 from jaxcam.applications.pooled import feature_rows, layer_width
@@ -104,7 +105,9 @@ def report_features(
     """
     folder = Path(folder)
     stored = read_features(folder)
-    params = _same_checkpoint(stored, checkpoint) if pictures > 0 and has_maps(stored.about) else None
+    params = None
+    if pictures > 0 and has_maps(stored.about):
+        params = load(same_checkpoint({**stored.about, **stored.further}, checkpoint, what=f"features {folder}"))
     figures, svm = measure_features(stored, folder, progress=progress)
     with whole_file(folder / FIGURES) as file:
         file.write(f"{json.dumps({**figures.as_json(), **origin()}, indent=1)}\n".encode())
@@ -148,17 +151,3 @@ def has_maps(about: dict[str, Any]) -> bool:
     (True, False)
     """
     return about["layer"] != "fc7"
-
-
-def _same_checkpoint(stored: StoredFeatures, checkpoint: str | None) -> Params:
-    """The params that features are from."""
-    name = stored.further["checkpoint"] if checkpoint is None else checkpoint
-    try:
-        found = checkpoint_hash(name)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{error}; --checkpoint says where the network of the features is now") from None
-    if found != stored.about["checkpoint_sha256"]:
-        raise ValueError(
-            f"checkpoint {name}: it is not the one that the features are from; --checkpoint says where that is now"
-        )
-    return load(name)

@@ -1,16 +1,15 @@
-"""Pooled features of photos, kept as they are made: an interrupted pass goes on, and a repeated one has them."""
+"""What a network makes of photos, kept as it is made: an interrupted pass goes on, and a repeated one has it."""
 
 import hashlib
 import os
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxcam.applications.feature_files import files_hash, write_features
-from jaxcam.applications.pooled import feature_rows, layer_width, pooled_features
+from jaxcam.applications.pooled import box_rows, feature_rows, layer_width
 from jaxcam.applications.pools import Pool
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.figures import dataset_hash, params_hash
@@ -22,6 +21,7 @@ def kept_features(
     photos: Dataset,
     keep: str | os.PathLike[str] | None,
     *,
+    crops: Float[np.ndarray, "n 4"] | None = None,
     batch_size: int = 64,
     on_error: str = "stop",
     progress: bool = True,
@@ -32,8 +32,9 @@ def kept_features(
         params: a network's.
         photos: image files.
         keep: a folder, in which each set of photos has one of its own, named by the hash of all that its features
-            depend on: the network with its card and weights, and the photos with their files' sizes and times. None
-            to keep nothing.
+            depend on: the network with its card and weights, the photos with their files' sizes and times, and the
+            crops. None to keep nothing.
+        crops: as for `pooled_features`.
         batch_size: photos a step.
         on_error: "stop" at an unreadable photo, or "skip" it: its row is NaN.
         progress: show it on stderr.
@@ -55,10 +56,57 @@ def kept_features(
     ...     [kept_features(params, photos, home, progress=False).shape for _ in range(2)]
     [(1, 3), (1, 3)]
     """
-    how: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error, "progress": progress}
+
+    def rows(rest: Dataset) -> Iterator[np.ndarray]:
+        left = None if crops is None else crops[len(photos) - len(rest) :]
+        return feature_rows(params, rest, crops=left, batch_size=batch_size, on_error=on_error, progress=progress)
+
+    depend = () if crops is None else (crops,)
+    return _kept(params, photos, keep, lambda: layer_width(params, "average_pool"), rows, *depend)
+
+
+def kept_boxes(
+    params: Params,
+    photos: Dataset,
+    keep: str | os.PathLike[str] | None,
+    kernel: Float[np.ndarray, "k c"],
+    columns: Int[np.ndarray, " n"],
+    *,
+    threshold: float,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Float[np.ndarray, "n 4"]:
+    """`cam_boxes`, from the folder where they are kept, as far as they are there.
+
+    Args:
+        params: a network's.
+        photos: image files.
+        keep: as for `kept_features`; the boxes depend on all that follows here, too.
+        kernel: as for `cam_boxes`, as all that follows.
+
+    Returns:
+        As `cam_boxes`.
+    """
+
+    def rows(rest: Dataset) -> Iterator[np.ndarray]:
+        left = columns[len(photos) - len(rest) :]
+        return box_rows(params, rest, kernel, left, threshold=threshold, batch_size=batch_size, progress=progress)
+
+    return _kept(params, photos, keep, lambda: 4, rows, kernel, columns, np.float64(threshold))
+
+
+def _kept(
+    params: Params,
+    photos: Dataset,
+    keep: str | os.PathLike[str] | None,
+    width: Callable[[], int],
+    rows: Callable[[Dataset], Iterator[np.ndarray]],
+    *depend: np.ndarray | np.float64,
+) -> Float[np.ndarray, "n k"]:
+    """The rows of all photos, from the folder named by all that they depend on."""
     if keep is None:
-        return pooled_features(params, photos, **how)
-    of = params_hash(params), dataset_hash(photos), files_hash(photo.path for photo in photos)
+        return np.concatenate(list(rows(photos)))
+    of = [params_hash(params), dataset_hash(photos), files_hash(photo.path for photo in photos)]
+    of += [hashlib.sha256(array.tobytes()).hexdigest() for array in depend]
     folder = Path(keep, hashlib.sha256(" ".join(of).encode()).hexdigest()[:32])
-    width = layer_width(params, "average_pool")
-    return np.array(write_features(folder, Pool(photos), width, partial(feature_rows, params, **how), about={}).values)
+    return np.array(write_features(folder, Pool(photos), width(), rows, about={}).values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -158,8 +159,23 @@ def cam_boxes(
     Returns:
         Half-open (x0, y0, x1, y1) in pixels of the files; the whole image where its map has nothing above zero.
     """
-    rows = _localized(params, dataset, kernel, columns, threshold, batch_size, progress)
-    return np.concatenate([found[batch.mask] for batch, _, found in rows])
+    how: dict[str, Any] = {"threshold": threshold, "batch_size": batch_size, "progress": progress}
+    return np.concatenate(list(box_rows(params, dataset, kernel, columns, **how)))
+
+
+def box_rows(
+    params: Params,
+    dataset: Dataset,
+    kernel: Float[np.ndarray, "k c"],
+    columns: Int[np.ndarray, " n"],
+    *,
+    threshold: float,
+    batch_size: int = 64,
+    progress: bool = True,
+) -> Iterator[Float[np.ndarray, "b 4"]]:
+    """`cam_boxes` of a data set's images in order, a batch at a time."""
+    for batch, _, found in _localized(params, dataset, kernel, columns, threshold, batch_size, progress):
+        yield found[batch.mask]
 
 
 def cam_cells(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jaxcam.applications._same_checkpoint import same_checkpoint
 from jaxcam.applications.keeping import kept_features
 from jaxcam.applications.question_answering import Answering, answer_question
 from jaxcam.applications.question_figures import answer_figures
@@ -106,20 +107,11 @@ def explain_photo(
     """
     model = load_model(folder)
     image = read_image(photo, orient=True, max_side=MAX_SIDE)
-    name = model.record["checkpoint"] if checkpoint is None else checkpoint
-    try:
-        found_hash = checkpoint_hash(name)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{error}; --checkpoint says where the network of the model {folder} is now") from None
-    if found_hash != model.record["checkpoint_sha256"]:
-        raise ValueError(
-            f"checkpoint {name}: its hash is {found_hash[:12]}; model {folder} was trained on features of "
-            f"{model.record['checkpoint']}, whose hash is {model.record['checkpoint_sha256'][:12]}"
-        )
+    name = same_checkpoint(model.record, checkpoint, what=f"model {folder}")
     found = answer_question(load(name), model, image, question, top=top)
     stem = f"{photo.stem}.{hashlib.sha256(question.encode()).hexdigest()[:8]}.answers"
     told = {"photo": str(photo), "picture": f"{stem}.png", "model": str(folder), "checkpoint": name}
-    told |= {"checkpoint_sha256": found_hash, "model_sha256": _hash(folder / FILE), **origin(), **found.as_json()}
+    told |= {"checkpoint_sha256": model.record["checkpoint_sha256"], "model_sha256": _hash(folder / FILE), **origin(), **found.as_json()}
     save_answering(out / f"{stem}.png", image, found, title=photo.name)
     with whole_file(out / f"{stem}.json") as file:
         file.write(f"{json.dumps(told, indent=1)}\n".encode())

@@ -1,5 +1,6 @@
 """`jaxcam recognize`: what a crop to the box of a class map adds to recognition."""
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +29,8 @@ def recognize(
 ) -> int:
     """Recognize classes by linear SVMs on features: of full images, of crops to CAM boxes, and of crops to true boxes.
 
-    The SVM of full images makes the maps whose boxes the images are cropped to. Where images have no true boxes, their
-    figures are left out.
+    Interrupted, the same command goes on. The SVM of full images makes the maps whose boxes the images are cropped to.
+    Where images have no true boxes, their figures are left out.
 
     Args:
         dataset: with training and test images, such as those of DATA_DIR/train and DATA_DIR/test, or with a rule that
@@ -58,10 +59,12 @@ def recognize(
     if boxes is not None:
         pool = replace(pool, dataset=with_boxes(pool.dataset, boxes, root=data_dir))
     parts = [_check(pool.take(places), limit, on_error) for places in pool.split(0)]
-    found = measure(params, *parts, threshold=threshold, batch_size=batch_size)
+    keep = out / ".features"
+    found = measure(params, *parts, threshold=threshold, batch_size=batch_size, keep=keep)
     data = {"dataset": dataset, "data_dir": str(data_dir), "splits": pool.told(), "limit": limit}
     data |= {"boxes": boxes and str(boxes), "on_error": on_error, "train": len(parts[0]), "test": len(parts[1])}
     _write(params, parts[1], found, out, checkpoint, data, pictures)
+    shutil.rmtree(keep)
     return 0
 
 

@@ -1,0 +1,38 @@
+"""The checkpoint that features, a detector or a model were made with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxcam.checkpoints import checkpoint_hash
+
+
+def same_checkpoint(told: Mapping[str, Any], checkpoint: str | None, *, what: str) -> str:
+    """The checkpoint to use with what was kept, which is the one that it was made with.
+
+    Args:
+        told: of what was kept: "checkpoint", the name then, and "checkpoint_sha256".
+        checkpoint: where it is now; None for the name then.
+        what: was kept, for messages.
+
+    Raises:
+        ValueError: for a checkpoint that is not there, or another one.
+
+    >>> from jaxcam.checkpoints import checkpoint_hash
+    >>> told = {"checkpoint": "./net", "checkpoint_sha256": checkpoint_hash("tiny_imagenet")}
+    >>> same_checkpoint(told, "tiny_imagenet", what="features")
+    'tiny_imagenet'
+    >>> same_checkpoint({**told, "checkpoint_sha256": "0" * 64}, "tiny_imagenet", what="features")
+    Traceback (most recent call last):  # doctest: +ELLIPSIS
+    ValueError: features: made with checkpoint ./net of hash 000000000000, not with tiny_imagenet of hash ...; --checkpoint says where that network is now
+    """
+    name = told["checkpoint"] if checkpoint is None else checkpoint
+    try:
+        found = checkpoint_hash(name)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{error}; --checkpoint says where the network of {what} is now") from None
+    if found != told["checkpoint_sha256"]:
+        raise ValueError(
+            f"{what}: made with checkpoint {told['checkpoint']} of hash {told['checkpoint_sha256'][:12]}, "
+            f"not with {name} of hash {found[:12]}; --checkpoint says where that network is now"
+        )
+    return name
