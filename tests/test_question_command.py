@@ -112,7 +112,7 @@ def test_a_model_is_for_the_network_it_was_trained_on(made, tmp_path, capsys):
     photo = files[2] / f"COCO_made_{4:012}.jpg"
     explain = ["vqa", "explain", "--question", "red", "--photo", str(photo), "--model", str(tmp_path)]
     assert main(explain) == 2
-    assert "--checkpoint says where the network of the model" in capsys.readouterr().err
+    assert "--checkpoint says where the network of model" in capsys.readouterr().err
     assert main([*explain, "--checkpoint", "tiny_imagenet"]) == 2
     assert "made with checkpoint ./moved of hash 000000000000, not with tiny_imagenet" in capsys.readouterr().err
 

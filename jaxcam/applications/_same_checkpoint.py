@@ -21,9 +21,10 @@ def same_checkpoint(told: Mapping[str, Any], checkpoint: str | None, *, what: st
     >>> told = {"checkpoint": "./net", "checkpoint_sha256": checkpoint_hash("tiny_imagenet")}
     >>> same_checkpoint(told, "tiny_imagenet", what="features")
     'tiny_imagenet'
-    >>> same_checkpoint({**told, "checkpoint_sha256": "0" * 64}, "tiny_imagenet", what="features")
-    Traceback (most recent call last):  # doctest: +ELLIPSIS
-    ValueError: features: made with checkpoint ./net of hash 000000000000, not with tiny_imagenet of hash ...; --checkpoint says where that network is now
+    >>> other = {**told, "checkpoint_sha256": "0" * 64}
+    >>> same_checkpoint(other, "tiny_imagenet", what="features")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: features: made with checkpoint ./net of hash 000000000000, not with tiny_imagenet of hash ...
     """
     name = told["checkpoint"] if checkpoint is None else checkpoint
     try:

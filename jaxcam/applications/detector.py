@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxcam.applications._same_checkpoint import same_checkpoint
 from jaxcam.applications.svm import fit_svm
 from jaxcam.arrays import Images, type_of_array
 from jaxcam.checkpoints import checkpoint_hash

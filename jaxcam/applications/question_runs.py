@@ -111,7 +111,12 @@ def explain_photo(
     found = answer_question(load(name), model, image, question, top=top)
     stem = f"{photo.stem}.{hashlib.sha256(question.encode()).hexdigest()[:8]}.answers"
     told = {"photo": str(photo), "picture": f"{stem}.png", "model": str(folder), "checkpoint": name}
-    told |= {"checkpoint_sha256": model.record["checkpoint_sha256"], "model_sha256": _hash(folder / FILE), **origin(), **found.as_json()}
+    told |= {
+        "checkpoint_sha256": model.record["checkpoint_sha256"],
+        "model_sha256": _hash(folder / FILE),
+        **origin(),
+        **found.as_json(),
+    }
     save_answering(out / f"{stem}.png", image, found, title=photo.name)
     with whole_file(out / f"{stem}.json") as file:
         file.write(f"{json.dumps(told, indent=1)}\n".encode())

@@ -19,10 +19,14 @@ def paper_boxes(
     # A box is a step function of its map: its gradient is zero, and nothing in here need be differentiated.
     maps, threshold = lax.stop_gradient((maps.astype(jnp.float32), threshold))
     height, width = maps.shape[-2:]
-    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461). Packed, they are found in a
-    # third of the time.
-    unknown = jnp.packbits(jnp.isnan(maps), axis=-1).any(axis=(-2, -1))
-    highest = jnp.where(unknown, jnp.nan, jnp.max(maps, axis=(-2, -1)))
+    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461). A sum does not, and where all
+    # sums are finite, no pixel need be looked at again.
+    space = (-2, -1)
+    sums, highest = jnp.sum(maps, space), jnp.max(maps, space)
+    unknown = lax.cond(
+        jnp.all(jnp.isfinite(sums)), lambda _: jnp.isnan(sums), lambda maps: jnp.isnan(maps).any(space), maps
+    )
+    highest = jnp.where(unknown, jnp.nan, highest)
     batch = jnp.broadcast_shapes(threshold.shape, highest.shape)
     threshold, highest = jnp.broadcast_to(threshold, batch), jnp.broadcast_to(highest, batch)
     masks = jnp.broadcast_to(maps, (*batch, height, width)) >= (threshold * highest)[..., None, None]
