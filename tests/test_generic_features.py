@@ -184,7 +184,7 @@ def test_checkpoint_may_have_moved(pool, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(generic, "save_contact_sheet", lambda *_: None)
     with monkeypatch.context() as patch:
         patch.setattr(feature_figures, "fit_svm", None)
-        with pytest.raises(ValueError, match="--checkpoint says where the network of features .* is now"):
+        with pytest.raises(ValueError, match=r"--checkpoint says where the network of features .* is now"):
             report_features(tmp_path, progress=False)
         with pytest.raises(ValueError, match=r"made with checkpoint \./net of hash .*, not with tiny_imagenet"):
             report_features(tmp_path, checkpoint="tiny_imagenet", progress=False)

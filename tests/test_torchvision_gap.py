@@ -19,9 +19,9 @@ FRESH = {f"{module}/{leaf}" for module in ("backbone/cam_conv", "head/classifier
 
 @pytest.fixture
 def saved(request, tmp_path):
-    """A plain network and its file. The head's wide layers are small: nothing reads more of them than their names."""
-    model = networks.random_model(request.param)
-    model.classifier[0], model.classifier[3] = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    """A plain network and its file. The head's layers are small: nothing reads more of them than their names."""
+    with networks.narrow_layers():
+        model = networks.random_model(request.param)
     networks.save_file(model.state_dict(), tmp_path / "weights.safetensors")
     return model, tmp_path / "weights.safetensors", f"{request.param}_gap"
 

@@ -1,15 +1,42 @@
 """Networks of torch compared with ours."""
 
+from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 import torch
 from benchmarks.any_torchvision import models
 from safetensors.torch import save_file
 
 from jaxcam.compilation import jit_network
 
-__all__ = ["check_equal", "models", "random_model", "randomize", "save_file"]
+__all__ = ["NARROW", "check_equal", "models", "narrow_layers", "random_model", "randomize", "save_file"]
+
+NARROW = 1024  # outputs of a layer that has 4096
+
+
+class NarrowLinear(torch.nn.Linear):
+    """One that has `NARROW` units for 4096."""
+
+    def __init__(self, inputs, outputs, **options):
+        super().__init__(*(NARROW if length == 4096 else length for length in (inputs, outputs)), **options)
+
+
+@contextmanager
+def narrow_layers():
+    """VGGs are made with narrow layers behind the convolutions, which hold nine tenths of their weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn, "Linear", NarrowLinear)
+        if find_spec("timm"):
+            from timm.models import vgg
+
+            layers = vgg.ConvMlp
+            patch.setattr(
+                vgg, "ConvMlp", lambda inputs, _, *sizes, **options: layers(inputs, NARROW, *sizes, **options)
+            )
+        yield
 
 
 def random_model(name, **options):

@@ -4,6 +4,7 @@ What is compiled for the one library's weights serves the other's in the same pr
 one file.
 """
 
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -81,6 +82,9 @@ BUILDERS = {"alexnet_torchvision": "alexnet", "googlenet_torchvision": "googlene
 WITH_AUXILIARY = {"aux_logits": True, "init_weights": False}
 OPTIONS = {"googlenet_torchvision": WITH_AUXILIARY, "inception_v3": WITH_AUXILIARY}
 
+# The smallest VGG and the paper's are compared as they are, the others with narrower layers behind the convolutions.
+WHOLE = {"vgg11", "vgg16"}
+
 # Beginning of timm's name -> the module that gives the last feature map.
 FEATURES_OF_TIMM = {
     "convnext": "stages",
@@ -129,10 +133,21 @@ def odd_size(name):
     return size // 2 - 13, size // 2 + 42
 
 
+@contextmanager
+def layers_of(name):
+    """Inside, a network of the other library is made with the layers that ours has by the options given."""
+    if name.startswith("vgg") and name not in WHOLE:
+        with networks.narrow_layers():
+            yield {"width": networks.NARROW}
+    else:
+        yield {}
+
+
 def check_torchvision(name, folder):
-    model = networks.random_model(BUILDERS.get(name, name), **OPTIONS.get(name, {}))
+    with layers_of(name) as options:
+        model = networks.random_model(BUILDERS.get(name, name), **OPTIONS.get(name, {}))
     networks.save_file(model.state_dict(), folder / "weights.safetensors")
-    params, report = jaxcam.import_weights(folder / "weights.safetensors", name)
+    params, report = jaxcam.import_weights(folder / "weights.safetensors", name, **options)
     assert report["fresh"] == []
     for size in dict.fromkeys((params.card.image_size, odd_size(name))):
         networks.check_equal(params, model, *FEATURES[name], size)
@@ -150,8 +165,9 @@ def save(architecture, folder):
 
 def check_timm(name, folder):
     _, architecture = MODELS[name]
-    model, file = save(architecture, folder)
-    params, report = jaxcam.import_weights(file, name)
+    with layers_of(name) as options:
+        model, file = save(architecture, folder)
+    params, report = jaxcam.import_weights(file, name, **options)
     assert (report["origin"], report["fresh"]) == ("timm", [])
     said, card = model.pretrained_cfg, params.card
     assert (card.preprocessing.mean, card.preprocessing.std) == (said["mean"], said["std"])
