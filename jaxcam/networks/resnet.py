@@ -24,6 +24,11 @@ batch_norm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
 STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "tiny": (3, 1, False)}
 
 
+def every(stride, x):
+    """The cells that a 1x1 window of this stride sees; sliced first, a convolution's gradients cost less on CPUs."""
+    return x[:, ::stride, ::stride]
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
 
@@ -39,7 +44,7 @@ class BasicBlock(nn.Module):
         y = convolution(self.width, (3, 3), padding=1, name="conv2")(y)
         y = norm(name="bn2")(y)
         if self.stride != 1 or x.shape[-1] != y.shape[-1]:
-            x = convolution(self.width, (1, 1), self.stride, name="downsample_conv")(x)
+            x = convolution(self.width, (1, 1), name="downsample_conv")(every(self.stride, x))
             x = norm(name="downsample_bn")(x)
         return self.activation(x + y)
 
@@ -70,7 +75,7 @@ class Bottleneck(nn.Module):
         y = convolution(4 * self.width, (1, 1), name="conv3")(y)
         y = norm(name="bn3")(y)
         if self.stride != 1 or x.shape[-1] != y.shape[-1]:
-            x = convolution(4 * self.width, (1, 1), self.stride, name="downsample_conv")(x)
+            x = convolution(4 * self.width, (1, 1), name="downsample_conv")(every(self.stride, x))
             x = norm(name="downsample_bn")(x)
         return self.activation(x + y)
 
