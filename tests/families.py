@@ -32,11 +32,8 @@ SMALLEST = (
 SMALLEST_WITHOUT_KERNEL = ("alexnet", "convnext_tiny", "mobilenet_v3_small", "vit_b_32")
 
 
-def params_of(name, stages=None, seed=0, **options):
-    """A network with random weights, for images of less than half of its own size.
-
-    `stages` names those that its backbone keeps, with spaces between.
-    """
+def params_of(name, seed=0, **options):
+    """A network with random weights, for images of less than half of its own size."""
     card = default_card(name, CLASSES)
     height, width = (length // 2 // 32 * 32 for length in card.image_size)
     card = Card(CLASSES, image_size=(height, width), preprocessing=card.preprocessing)
@@ -44,14 +41,7 @@ def params_of(name, stages=None, seed=0, **options):
     if name == "vit_b_32":
         options["grid"] = height // 32, width // 32
     network = make_network(name, len(CLASSES), **options)
-    if stages is not None:
-        network = network.clone(backbone=_shortened(network.backbone, stages))
     return Params(jax.device_put(random_variables(network, card, seed)), network, card)
-
-
-def _shortened(backbone, stages):
-    fields = {name: getattr(backbone, name) for name in backbone.__dataclass_fields__ if name not in ("parent", "name")}
-    return type("Shortened", (type(backbone),), {"stages": tuple(stages.split())})(**fields)
 
 
 def photos(params, count=2):
