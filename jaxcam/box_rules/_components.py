@@ -119,8 +119,8 @@ def _runs(edges, width, capacity):
     offsets = 32 * lax.broadcasted_iota(jnp.int32, edges.shape, 1)
 
     def next_edge(edges, _):
-        below_lowest = ~edges & (edges - 1)
-        positions = jnp.where(edges > 0, offsets + lax.population_count(below_lowest).astype(jnp.int32), width + 1)
+        lowest = edges & (~edges + 1)
+        positions = jnp.where(edges > 0, offsets + 31 - lax.clz(lowest).astype(jnp.int32), width + 1)
         first = jnp.min(positions, axis=1, keepdims=True)
         return jnp.where(positions == first, edges & (edges - 1), edges), first[:, 0]
 
