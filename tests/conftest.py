@@ -26,6 +26,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 import hypothesis
 import pytest
 
+# Their assertions tell values too.
+pytest.register_assert_rewrite("tests.reference")
+
 # References hold no tests, and some import what is not installed everywhere.
 collect_ignore = ["reference"]
 

@@ -32,14 +32,13 @@ SMALLEST = (
 SMALLEST_WITHOUT_KERNEL = ("alexnet", "convnext_tiny", "mobilenet_v3_small", "vit_b_32")
 
 
-def params_of(name, seed=0, **options):
+def params_of(name, seed=0):
     """A network with random weights, for images of less than half of its own size."""
     card = default_card(name, CLASSES)
     height, width = (length // 2 // 32 * 32 for length in card.image_size)
     card = Card(CLASSES, image_size=(height, width), preprocessing=card.preprocessing)
     # The class token's head takes one number of cells alone.
-    if name == "vit_b_32":
-        options["grid"] = height // 32, width // 32
+    options = {"grid": (height // 32, width // 32)} if name == "vit_b_32" else {}
     network = make_network(name, len(CLASSES), **options)
     return Params(jax.device_put(random_variables(network, card, seed)), network, card)
 

@@ -157,9 +157,9 @@ def test_maps_without_a_box_and_with_inf():
     broken[1, 2] = np.nan
     infinite[1, 2:4] = np.inf
     infinite[2, 0] = 1e30
-    found = boxes(np.array([empty, empty - 1, broken, infinite, sunk]))
+    found = boxes(np.array([empty, empty - 1, broken, infinite, sunk, np.where(infinite > 1e30, np.inf, -np.inf)]))
     whole, nothing = [0, 0, 5, 3], [np.nan] * 4
-    np.testing.assert_array_equal(found, np.float32([whole, whole, nothing, [2, 1, 4, 2], whole]))
+    np.testing.assert_array_equal(found, np.float32([whole, whole, nothing, [2, 1, 4, 2], whole, [2, 1, 4, 2]]))
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float64])

@@ -75,7 +75,10 @@ def test_file_holds_every_bit(detector, tmp_path):
         ({"bias": float("nan")}, "numbers that are none"),
         ({"threshold": 0}, "threshold: got 0"),
         ({"format": "other"}, "holds no detector"),
-        ({"checkpoint": "other", "checkpoint_sha256": "0"}, "of the checkpoint other, not of tiny_imagenet"),
+        (
+            {"checkpoint": "other", "checkpoint_sha256": "0"},
+            "made with checkpoint other of hash 0, not with tiny_imagenet",
+        ),
     ],
 )
 def test_damaged_file(detector, tmp_path, change, message):

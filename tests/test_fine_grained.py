@@ -110,12 +110,12 @@ def test_three_svms_tell_coloured_squares_apart(colours, parts):
 
 
 def test_an_interrupted_recognition_goes_on(colours, parts, tmp_path, monkeypatch):
-    """Cut off at any batch, the same call makes the others alone, and finds the same."""
+    """Cut off in passes of each kind, the same call makes the other batches alone, and finds the same."""
     made, every = [], pooled._batches
 
     def counted(*arguments):
         for batch in every(*arguments):
-            if len(made) in (3, 8, 9, 15):
+            if len(made) in (3, 6, 9, 16, 23):
                 made.append(None)
                 raise KeyboardInterrupt
             made.append(batch.index)
@@ -124,13 +124,14 @@ def test_an_interrupted_recognition_goes_on(colours, parts, tmp_path, monkeypatc
     expected = recognize(colours, *parts, progress=False)
     monkeypatch.setattr(pooled, "_batches", counted)
     run = partial(recognize, colours, *parts, batch_size=4, keep=tmp_path, progress=False)
-    for _ in range(4):
+    for _ in range(5):
         with pytest.raises(KeyboardInterrupt):
             run()
     found = run()
-    # 4 + 2 batches of training and test images: their features, boxes and two kinds of crops; and the four cuts.
-    assert len(made) == 4 * (4 + 2) + 4
-    assert found.figures == expected.figures
+    # 4 + 2 batches of training and test images: their features, boxes and two kinds of crops; and the five cuts.
+    assert len(made) == 4 * (4 + 2) + 5
+    assert found[:3] == expected[:3]
+    np.testing.assert_allclose(found.svm.kernel, expected.svm.kernel, rtol=1e-4, atol=1e-6)
 
 
 def test_accuracy_counts_wrong_answers(colours, parts):

@@ -1,4 +1,4 @@
-"""Networks of torchvision and timm but those of test_torch_parity_residual.py: the same logits and features."""
+"""Networks of torchvision and timm that are not residual: the same logits and features."""
 
 from types import SimpleNamespace
 
@@ -11,33 +11,20 @@ from jaxcam.forward import normalize_channels
 from jaxcam.networks import NETWORKS
 from jaxcam.weights.timm import TIMM
 
-parity = pytest.importorskip(
-    "tests.reference.torch_parity", reason="torch or torchvision is not installed: make test-all"
-)
+pytest.importorskip("torch", reason="torch is not installed: make test-all")
+pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed: make test-all")
+from tests.reference import torch_parity as parity
 
 pytestmark = pytest.mark.torch
 traced_once = parity.traced_once
 
-FAMILIES = (
-    "alexnet",
-    "convnext",
-    "efficientnet",
-    "googlenet",
-    "inception",
-    "mobilenet",
-    "shufflenet",
-    "squeezenet",
-    "vgg",
-    "vit",
-)
 
-
-@pytest.mark.parametrize("name", parity.networks_of(FAMILIES, parity.FEATURES))
+@pytest.mark.parametrize("name", parity.networks_of(parity.FEATURES, residual=False))
 def test_equals_torchvision(name, tmp_path):
     parity.check_torchvision(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", parity.networks_of(FAMILIES, TIMM))
+@pytest.mark.parametrize("name", parity.networks_of(TIMM, residual=False))
 def test_equals_timm(name, tmp_path):
     parity.check_timm(name, tmp_path)
 

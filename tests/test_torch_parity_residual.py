@@ -4,21 +4,19 @@ import pytest
 
 from jaxcam.weights.timm import TIMM
 
-parity = pytest.importorskip(
-    "tests.reference.torch_parity", reason="torch or torchvision is not installed: make test-all"
-)
+pytest.importorskip("torch", reason="torch is not installed: make test-all")
+pytest.importorskip("tests.reference.torch_networks", reason="torchvision is not installed: make test-all")
+from tests.reference import torch_parity as parity
 
 pytestmark = pytest.mark.torch
 traced_once = parity.traced_once
 
-FAMILIES = ("densenet", "regnet", "resne", "wide_resnet")
 
-
-@pytest.mark.parametrize("name", parity.networks_of(FAMILIES, parity.FEATURES))
+@pytest.mark.parametrize("name", parity.networks_of(parity.FEATURES, residual=True))
 def test_equals_torchvision(name, tmp_path):
     parity.check_torchvision(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", parity.networks_of(FAMILIES, TIMM))
+@pytest.mark.parametrize("name", parity.networks_of(TIMM, residual=True))
 def test_equals_timm(name, tmp_path):
     parity.check_timm(name, tmp_path)

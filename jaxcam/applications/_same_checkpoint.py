@@ -7,12 +7,15 @@ from jaxcam.checkpoints import checkpoint_hash
 
 
 def same_checkpoint(told: Mapping[str, Any], checkpoint: str | None, *, what: str) -> str:
-    """The checkpoint to use with what was kept, which is the one that it was made with.
+    """Check that a checkpoint is the one that something was made with, and give its name.
 
     Args:
-        told: of what was kept: "checkpoint", the name then, and "checkpoint_sha256".
-        checkpoint: where it is now; None for the name then.
-        what: was kept, for messages.
+        told: what is known of the one it was made with: "checkpoint", its name then, and "checkpoint_sha256".
+        checkpoint: its name now; None where it is the same.
+        what: the name of what was made, for messages.
+
+    Returns:
+        The name now.
 
     Raises:
         ValueError: for a checkpoint that is not there, or another one.

@@ -33,7 +33,8 @@ def kept_features(
         photos: image files.
         keep: a folder, in which each set of photos has one of its own, named by the hash of all that its features
             depend on: the network with its card and weights, the photos with their files' sizes and times, and the
-            crops. None to keep nothing.
+            crops. None to keep nothing: of `jaxcam.from_functions`, the hash knows names and weights, not what the
+            functions do.
         crops: as for `pooled_features`.
         batch_size: photos a step.
         on_error: "stop" at an unreadable photo, or "skip" it: its row is NaN.
@@ -81,11 +82,18 @@ def kept_boxes(
     Args:
         params: a network's.
         photos: image files.
-        keep: as for `kept_features`; the boxes depend on all that follows here, too.
-        kernel: as for `cam_boxes`, as all that follows.
+        keep: as for `kept_features`; boxes depend on the kernel, the columns and the threshold too.
+        kernel: (k, c), a column a class.
+        columns: the class of each photo's map.
+        threshold: share of the map's maximum.
+        batch_size: photos a step.
+        progress: show it on stderr.
 
     Returns:
-        As `cam_boxes`.
+        Half-open (x0, y0, x1, y1) in pixels of the files; the whole photo where its map has nothing above zero.
+
+    Raises:
+        ValueError: as `cam_boxes`, or for a folder that is damaged.
     """
 
     def rows(rest: Dataset) -> Iterator[np.ndarray]:

@@ -19,8 +19,9 @@ def paper_boxes(
     # A box is a step function of its map: its gradient is zero, and nothing in here need be differentiated.
     maps, threshold = lax.stop_gradient((maps.astype(jnp.float32), threshold))
     height, width = maps.shape[-2:]
-    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461). A sum does not, and where all
-    # sums are finite, no pixel need be looked at again.
+    # XLA's maximum of a large map on a CPU may pass over a NaN (openxla/xla issue 21461). A sum does not: each pixel is
+    # looked at only where one is not finite, as with infinities or large numbers too; always under a user's vmap. The
+    # first branch is all False, and varies over devices as the second does.
     space = (-2, -1)
     sums, highest = jnp.sum(maps, space), jnp.max(maps, space)
     unknown = lax.cond(

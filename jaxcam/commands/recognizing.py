@@ -47,7 +47,7 @@ def recognize(
         batch_size: images a step.
         pictures: how many test images heatmaps.png shows, with the map that each was cropped by; 0 for none.
         on_error: at a missing or damaged file, stop, or skip it and say how many there were. Pixels are not looked at.
-        out: folder for recognition.json and heatmaps.png.
+        out: folder for recognition.json and heatmaps.png; until these are written, for features and boxes too.
     """
     from jaxcam.applications.fine_grained import recognize as measure
     from jaxcam.checkpoints import load
@@ -59,7 +59,7 @@ def recognize(
     if boxes is not None:
         pool = replace(pool, dataset=with_boxes(pool.dataset, boxes, root=data_dir))
     parts = [_check(pool.take(places), limit, on_error) for places in pool.split(0)]
-    keep = out / ".features"
+    keep = out / ".recognition"
     found = measure(params, *parts, threshold=threshold, batch_size=batch_size, keep=keep)
     data = {"dataset": dataset, "data_dir": str(data_dir), "splits": pool.told(), "limit": limit}
     data |= {"boxes": boxes and str(boxes), "on_error": on_error, "train": len(parts[0]), "test": len(parts[1])}

@@ -43,18 +43,29 @@ class ConvNorm(nn.Module):
     def __call__(self, x: Features, train: bool) -> Float[Array, "b *_cells _k"]:
         window = (self.kernel, self.kernel) if isinstance(self.kernel, int) else self.kernel
         padding = tuple(side // 2 for side in window) if self.padding is None else self.padding
+        pointwise = window == (1, 1) and padding == (0, 0)
         x = nn.Conv(
             self.features,
             window,
-            self.stride,
+            1 if pointwise else self.stride,
             padding=[(size, size) for size in padding],
             feature_group_count=self.groups,
             use_bias=False,
             kernel_init=kernel_init,
             conv_general_dilated=depthwise if self.groups == self.features == x.shape[-1] else None,
             name="conv",
-        )(x)
+        )(every(self.stride, x) if pointwise else x)
         return nn.BatchNorm(not train, momentum=self.momentum, epsilon=self.epsilon, name="bn")(x)
+
+
+def every(stride: int, x: Features) -> Float[type_of_array, "b *_cells k"]:
+    """The cells that a 1x1 window of a stride sees: taken first, they make a convolution's gradients faster on CPUs.
+
+    >>> every(2, jnp.arange(12.0).reshape(1, 3, 4, 1))[0, ..., 0]
+    Array([[ 0.,  2.],
+           [ 8., 10.]], dtype=float32)
+    """
+    return x[:, ::stride, ::stride]
 
 
 def depthwise(x: Features, kernel: Array, strides: Sequence[int], padding: Any, **options: Any) -> Array:

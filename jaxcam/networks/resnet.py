@@ -15,18 +15,13 @@ from flax import linen as nn
 
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
-from jaxcam.networks.layers import kernel_init, max_pool
+from jaxcam.networks.layers import every, kernel_init, max_pool
 
 convolution = partial(nn.Conv, use_bias=False, kernel_init=kernel_init)
 batch_norm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 # Stem name -> (kernel, stride, max-pool after it). "small" and "tiny" keep more cells of small images.
 STEMS = {"imagenet": (7, 2, True), "small": (3, 2, False), "tiny": (3, 1, False)}
-
-
-def every(stride, x):
-    """The cells that a 1x1 window of this stride sees; sliced first, a convolution's gradients cost less on CPUs."""
-    return x[:, ::stride, ::stride]
 
 
 class BasicBlock(nn.Module):

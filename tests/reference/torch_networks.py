@@ -27,11 +27,12 @@ class NarrowLinear(torch.nn.Linear):
 @contextmanager
 def narrow_layers():
     """VGGs are made with narrow layers behind the convolutions, which hold nine tenths of their weights."""
+    if find_spec("timm"):
+        from timm.models import vgg  # before Linear is another: its own layers are made from that
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.nn, "Linear", NarrowLinear)
         if find_spec("timm"):
-            from timm.models import vgg
-
             layers = vgg.ConvMlp
             patch.setattr(
                 vgg, "ConvMlp", lambda inputs, _, *sizes, **options: layers(inputs, NARROW, *sizes, **options)
