@@ -20,6 +20,8 @@ from jaxcam.report.comparison import Column, draw_table
 from tests.colour_network import colour_dataset, colour_params
 from tests.made_data import make_wsol_masks
 
+pytestmark = pytest.mark.slow
+
 METHODS = {"cam": jaxcam.cam, "negated": lambda *given: -jaxcam.cam(*given)}
 
 

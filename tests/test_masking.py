@@ -11,6 +11,8 @@ from jaxcam.methods.cut import cut_at
 from tests.block_network import MEAN, STD, block_params, cells_of, images_of, logits_of, pixels_of
 from tests.reference import perturbation as plain
 
+pytestmark = pytest.mark.slow
+
 LABELS = np.array([[3, 0, 1], [2, 2, 1]])
 SPACES = ((9, 6), (12,), (6, 6, 3))
 KEY = jax.random.key(5)
@@ -57,7 +59,6 @@ def test_score_cam_as_its_authors_released_it(baseline, relu):
     check(jaxcam.score_cam(params, images, LABELS, size="cells", **options), expected, 1e-4)
 
 
-@pytest.mark.slow
 def test_ss_cam_equals_numpy():
     params, images = block_params(SPACES[0]), images_of(SPACES[0])
 
@@ -73,7 +74,6 @@ def test_ss_cam_equals_numpy():
     check(still, jaxcam.score_cam(params, images, LABELS, size="cells"))
 
 
-@pytest.mark.slow
 def test_is_cam_equals_numpy():
     params, images = block_params(SPACES[0]), images_of(SPACES[0])
     changes = [lambda mask, k, part=part: part * mask for part in (1 / 4, 3 / 4, 6 / 4, 10 / 4)]
@@ -117,7 +117,6 @@ def test_occlusion_equals_numpy(space, window, stride, starts, sides):
     check(jaxcam.occlusion(params, images, LABELS, window=window, stride=stride, chunk=2), expected, 1e-4)
 
 
-@pytest.mark.slow
 def test_windows_of_occlusion_are_a_seventh_by_default():
     params, images = block_params(SPACES[0]), images_of(SPACES[0])
     sides = tuple(-(-length // 7) for length in params.card.image_size)
@@ -139,7 +138,7 @@ def temporary_bytes(name, options, channels=5):
 @pytest.mark.parametrize(
     "name, few, many",
     [
-        pytest.param("ss_cam", {"num_samples": 3}, {"num_samples": 60}, marks=pytest.mark.slow),
+        ("ss_cam", {"num_samples": 3}, {"num_samples": 60}),
         ("rise", {"num_masks": 12}, {"num_masks": 300}),
         ("occlusion", {"window": 24, "stride": 16}, {"window": 24, "stride": 2}),
     ],

@@ -27,6 +27,8 @@ from tests.layered_network import (
 )
 from tests.reference.resizing import resize
 
+pytestmark = pytest.mark.slow
+
 IMAGES = images_of()
 LABELS = np.array([2, 0, 3])
 WEIGHTS = np.eye(len(CLASSES))[LABELS]

@@ -9,6 +9,8 @@ from tests.hand_network import cells_of, gradients_of, hand_params, images_of, p
 from tests.reference import map_methods as plain
 from tests.test_gradient_methods import SPACES, check
 
+pytestmark = pytest.mark.slow
+
 # Name, options of both, the space, and the least that features have.
 CASES = [
     ("eigen_cam", {}, SPACES[0], 0.0),

@@ -14,6 +14,8 @@ from tests.hand_network import images_of as hand_images
 from tests.reference.resizing import resize
 from tests.staged_network import SPACE, images_of, staged_params
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = images_of(4)
 LABELS = np.array([[3, 0], [1, 2], [0, 0], [2, 3]])
 CANVAS = (10, 17)
@@ -52,7 +54,6 @@ def test_smoothed_is_the_mean_over_changed_images(params, method, size):
     check(smooth(params, PHOTOS, LABELS, size=size), np.mean(expected, axis=0))
 
 
-@pytest.mark.slow
 def test_smoothed_asks_every_copy_for_the_class_of_the_image(params):
     """Some are darkened so much that their own prediction is another; and a size of the network given is scaled."""
     predicted = np.asarray(jaxcam.logits(params, PHOTOS).argmax(-1))
@@ -73,7 +74,6 @@ def test_smoothed_signals():
     check(smooth(params, signals, [0, 1, 2]), np.mean(both, axis=0))
 
 
-@pytest.mark.slow
 def test_ten_crop_of_cam_is_ten_crop_cam(params):
     crops = jaxcam.ten_crop(jaxcam.cam)
     expected = np.asarray(ten_crop_cam(params, PHOTOS, top=1, canvas=CANVAS).maps)[:, 0]
@@ -81,7 +81,6 @@ def test_ten_crop_of_cam_is_ten_crop_cam(params):
     check(crops(params, PHOTOS[2], canvas=CANVAS), expected[2])
 
 
-@pytest.mark.slow
 def test_ten_crop_of_another_method(params):
     """On this head, Grad-CAM before its relu is CAM by a factor, which the maximum takes away; after it, it is not."""
     crops = jaxcam.ten_crop(jaxcam.grad_cam)
@@ -151,12 +150,7 @@ WRAPPED = {
 }
 
 
-QUICK = ("counterfactual", "contrastive", "smoothed")  # the others are compiled for longer
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in WRAPPED]
-)
+@pytest.mark.parametrize("name", WRAPPED)
 def test_every_way_to_run_it(params, name):
     """Mapped over images and compiled, one label at a time; and NaN for the label alone that is out of range."""
     method, options = WRAPPED[name]
@@ -169,7 +163,6 @@ def test_every_way_to_run_it(params, name):
     check(method(params, PHOTOS, LABELS[:, 0], **options), expected[:, 0])
 
 
-@pytest.mark.slow
 def test_they_go_into_each_other(params):
     """Linear ones in any order, and the options of all are passed on."""
     smoothed, rather, against, crops = jaxcam.smoothed, jaxcam.contrastive, jaxcam.counterfactual, jaxcam.ten_crop
