@@ -1,13 +1,18 @@
 """A detector of one concept: scores, maps and the identity between them, and the file that keeps it."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
+from jaxcam.applications import pooled
 from jaxcam.applications.detector import Detector, evidence, fit_detector, load_detector, save_detector
+from jaxcam.applications.text_detection import train_text_detector
+from jaxcam.applications.text_photos import read_photos
 from jaxcam.forward import features
 from jaxcam.geometry import resize_matrix
+from tests.made_data import photo
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (3, 32, 32, 3), np.uint8)
@@ -106,3 +111,13 @@ def test_mistakes(tiny_params, detector, tmp_path):
     (tmp_path / "a.json").write_bytes(b"\xff[")
     with pytest.raises(ValueError, match="cannot be read as a detector"):
         load_detector(tmp_path / "a.json", checkpoint="tiny_imagenet")
+
+
+def test_training_for_text_goes_on_from_features_that_are_kept(tiny_params, tmp_path, monkeypatch):
+    for place in range(6):
+        photo(tmp_path / "np"[place % 2] / f"{place}.png", place % 2, (place, 5, 30, 40))
+    photos = read_photos(tmp_path / "p"), read_photos(tmp_path / "n")
+    train = partial(train_text_detector, tiny_params, *photos, threshold=0.5, keep=tmp_path / "kept", progress=False)
+    first = train()
+    monkeypatch.setattr(pooled, "_batches", lambda *_: pytest.fail("they are made again"))
+    np.testing.assert_array_equal(train().detector.kernel, first.detector.kernel)

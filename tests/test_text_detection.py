@@ -198,7 +198,7 @@ def test_damaged_photos_are_skipped_and_counted(text, edges, home, tmp_path):
 
 
 def test_what_no_detector_can_learn_from_is_told_before_the_pass(edges, home, monkeypatch):
-    monkeypatch.setattr(text_detection, "pooled_features", lambda *_, **__: pytest.fail("a long pass"))
+    monkeypatch.setattr(text_detection, "kept_features", lambda *_, **__: pytest.fail("a long pass"))
     positives, negatives = read_photos(home / "svt/train.xml"), read_photos(home / "negatives")
     with pytest.raises(ValueError, match="got 2 classes with images, and 1 of one of them"):
         train_text_detector(edges, positives[:1], negatives)

@@ -4,6 +4,7 @@ Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016
 linear SVM on the pooled features of photos with text (SVT's) and of others without, whose class map shows the text.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from jaxcam.applications._text_pixels import (
     word_pixels,
 )
 from jaxcam.applications.detector import Detector, evidence, fit_detector
-from jaxcam.applications.pooled import pooled_features
+from jaxcam.applications.keeping import kept_features
 from jaxcam.applications.svm import check_svm
 from jaxcam.applications.text_photos import NO_TEXT, TEXT, check_apart
 from jaxcam.batches import Batch, batches
@@ -63,6 +64,7 @@ def train_text_detector(
     *,
     threshold: float | None = None,
     batch_size: int = 64,
+    keep: str | os.PathLike[str] | None = None,
     progress: bool = True,
     on_error: str = "stop",
 ) -> TextTraining:
@@ -78,6 +80,7 @@ def train_text_detector(
         threshold: share of a map's maximum, above 0 and at most 1; None to choose it by word boxes, or without any to
             take the card's.
         batch_size: photos a step.
+        keep: as for `jaxcam.applications.keeping.kept_features`.
         progress: show it on stderr.
         on_error: "stop" at an unreadable photo, or "skip" it and say so.
 
@@ -96,7 +99,7 @@ def train_text_detector(
     check_svm(np.repeat([0, 1], [len(negatives), len(positives)]))
     rows, skipped = [], []
     for part in (positives, negatives):
-        features = pooled_features(params, part, batch_size=batch_size, progress=progress, on_error=on_error)
+        features = kept_features(params, part, keep, batch_size=batch_size, progress=progress, on_error=on_error)
         without = np.isnan(features[:, 0])
         unread = [why for row in np.flatnonzero(without) if (why := why_unreadable(part[int(row)].path))]
         rows.append(features[~without] if unread else features)

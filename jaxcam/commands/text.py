@@ -28,7 +28,8 @@ def text(
 ) -> int:
     """Train a text detector on photos with and without text, and show where it sees text.
 
-    With --positives and --negatives it trains one and keeps it as detector.json; with --detector it takes a kept one.
+    With --positives and --negatives it trains one, interrupted goes on with that, and keeps it as detector.json; with
+    --detector it takes a kept one.
     It then looks at the PHOTOs and the test photos. A folder is searched with the folders in it; train.xml and test.xml
     of Street View Text (SVT) name photos with the boxes of their words.
 
@@ -113,13 +114,17 @@ def _sound(photos, on_error):
 
 def _train(params, parts, given, path, *, threshold, checkpoint, how):
     """Train a detector, write it down, and say how it was made."""
+    import shutil
+
     from jaxcam.applications.detector import save_detector
     from jaxcam.applications.text_detection import train_text_detector
     from jaxcam.applications.text_report import training_record
 
-    made = train_text_detector(params, parts["positives"], parts["negatives"], threshold=threshold, **how)
+    keep = path.parent / ".text"
+    made = train_text_detector(params, parts["positives"], parts["negatives"], threshold=threshold, keep=keep, **how)
     record = training_record(made, positives=str(given["positives"]), negatives=str(given["negatives"]))
     save_detector(made.detector, path, checkpoint=checkpoint, further=record)
+    shutil.rmtree(keep)
     _warn(made.skipped)
     print(
         f"trained on {made.photos[0]} photos with text and {made.photos[1]} without, C {made.detector.penalty:g}; "
