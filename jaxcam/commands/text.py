@@ -28,10 +28,9 @@ def text(
 ) -> int:
     """Train a text detector on photos with and without text, and show where it sees text.
 
-    With --positives and --negatives it trains one, interrupted goes on with that, and keeps it as detector.json; with
-    --detector it takes a kept one.
-    It then looks at the PHOTOs and the test photos. A folder is searched with the folders in it; train.xml and test.xml
-    of Street View Text (SVT) name photos with the boxes of their words.
+    With --positives and --negatives it trains one and keeps it as detector.json; interrupted, the same command goes on.
+    With --detector it takes a kept one. It then looks at the PHOTOs and the test photos. A folder is searched with the
+    folders in it; train.xml and test.xml of Street View Text (SVT) name photos with the boxes of their words.
 
     Args:
         photos: image files to look for text in, as they are stored, or folders of them.
