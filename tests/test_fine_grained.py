@@ -14,6 +14,7 @@ from PIL import Image
 import jaxcam
 from jaxcam.applications import cam_boxes, fine_grained, fit_svm, pooled, pooled_features, recognize
 from jaxcam.applications.fine_grained import show_recognition
+from jaxcam.applications.keeping import kept_boxes, kept_features
 from jaxcam.batches import batches
 from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example, cub
@@ -132,6 +133,11 @@ def test_an_interrupted_recognition_goes_on(colours, parts, tmp_path, monkeypatc
     assert len(made) == 4 * (4 + 2) + 5
     assert found[:3] == expected[:3]
     np.testing.assert_allclose(found.svm.kernel, expected.svm.kernel, rtol=1e-4, atol=1e-6)
+    made[:] = [None] * 50
+    boxed = parts[0], found.svm.kernel, found.svm.columns(kept_features(colours, parts[0], tmp_path))
+    kept = kept_boxes(colours, boxed[0], tmp_path, *boxed[1:], threshold=found.threshold)
+    assert len(made) == 50
+    np.testing.assert_array_equal(kept, cam_boxes(colours, *boxed, threshold=found.threshold, progress=False))
 
 
 def test_accuracy_counts_wrong_answers(colours, parts):
