@@ -6,10 +6,10 @@ TORCH ?= torch==2.13.0
 PEERS ?= 'grad-cam==1.5.*' 'torchcam==0.5.*' ttach
 PYTEST_OPTIONS ?= --numprocesses auto --maxprocesses 8 --dist loadfile
 
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --no-compile
 PYTEST := $(VENV)/bin/python -m pytest $(PYTEST_OPTIONS)
 
-# Bytecode that is kept is not compiled again by each of the processes that tests start.
+# Only the modules that are imported are compiled to bytecode, and it is kept for the processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-all lint clean

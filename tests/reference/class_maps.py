@@ -19,3 +19,14 @@ def class_maps(features, kernel, labels, size=None, upsample="bilinear"):
         for one, row in zip(features, labels, strict=True)
     ]
     return np.array(rows)
+
+
+def check_identity(head, weights, means, scores):
+    """mean(cells) + bias = logit, unless the head pools by the maximum."""
+    if "classifier" in weights:
+        means = means + weights["classifier"]["bias"][None]
+    assert np.ptp(scores) > 0.01
+    if getattr(head, "pool", "mean") == "mean":
+        np.testing.assert_allclose(means, scores, rtol=1e-4, atol=1e-5 * np.abs(scores).max())
+    else:
+        assert np.abs(means - scores).max() > 0.01 * np.abs(scores).max()

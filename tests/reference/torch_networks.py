@@ -10,7 +10,9 @@ import torch
 from benchmarks.any_torchvision import models
 from safetensors.torch import save_file
 
+import jaxcam
 from jaxcam.compilation import jit_network
+from tests.reference.class_maps import check_identity
 
 __all__ = ["NARROW", "check_equal", "models", "narrow_layers", "random_model", "randomize", "save_file"]
 
@@ -82,7 +84,10 @@ def run(network, variables, pixels):
 
 
 def check_equal(params, model, module, change, size):
-    """Two images, one of half the contrast, give the same features and scores in both, and scores of their own."""
+    """Two images, one of half the contrast, give the same features and scores in both, and scores of their own.
+
+    Where the head has a kernel, the class maps' means and the biases are the scores.
+    """
     pixels = np.random.default_rng(0).normal(size=(2, 3, *size)).astype(np.float32)
     pixels[1] /= 2
     kept = []
@@ -96,3 +101,8 @@ def check_equal(params, model, module, change, size):
     ours = run(params.network, params.variables, pixels.transpose(0, 2, 3, 1))
     for got, wanted in zip(ours, (features, expected), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    head = params.network.head
+    if hasattr(head, "kernel"):
+        weights, labels = params.variables["params"].get("head", {}), np.tile(np.arange(expected.shape[1]), (2, 1))
+        kernel = head.apply({"params": weights}, method="kernel")
+        check_identity(head, weights, jaxcam.cam_from_features(ours[0], kernel, labels).mean((2, 3)), ours[1])

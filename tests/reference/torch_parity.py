@@ -7,6 +7,7 @@ one file.
 from contextlib import contextmanager
 from functools import cache
 
+import jax
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from jaxcam.networks import NETWORKS
 from jaxcam.weights import importing
 from jaxcam.weights.timm import MODELS, TIMM
 from tests.reference import torch_networks as networks
+from tests.reference.parameter_counts import PARAMETERS
 
 # Network -> the module of torchvision's that gives the last feature map, and what is to be done to its output.
 FEATURES = {
@@ -153,6 +155,8 @@ def check_torchvision(name, folder):
     networks.save_file(model.state_dict(), folder / "weights.safetensors")
     params, report = jaxcam.import_weights(folder / "weights.safetensors", name, **options)
     assert report["fresh"] == []
+    if options == {}:
+        assert sum(leaf.size for leaf in jax.tree.leaves(params.variables["params"])) == PARAMETERS[name]
     for size in dict.fromkeys((params.card.image_size, LARGER.get(name, odd_size(name)))):
         networks.check_equal(params, model, *FEATURES[name], size)
 
