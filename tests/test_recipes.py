@@ -17,6 +17,7 @@ from jaxcam.training.recipes import CUB, FOLDER, ILSVRC_RELEASE, MODERN, PRESETS
     [
         ("optimizer", "adam"),
         ("schedule", "step"),
+        ("cooldown", 1.5),
         ("crop", "random"),
         ("epochs", 0.0),
         ("load_size", 0),
@@ -68,6 +69,20 @@ def test_the_release_drops_its_rate_thrice_in_at_most_160_000_steps():
     rate = schedule(ILSVRC_RELEASE, steps, images / ILSVRC_RELEASE.batch_size)
     rates = [float(rate(step)) for step in (0, 39_999, 40_000, 80_000, 120_000, steps - 1)]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-6])
+
+
+@pytest.mark.usefixtures("mixed_dtypes")
+@pytest.mark.parametrize("cooldown, expected", [(0.25, [0, 0.2, 0.4, 0.4, 0.4, 0.2, 0]), (0, [0, 0.2] + [0.4] * 5)])
+def test_a_flat_rate_goes_to_zero_in_the_cooldown(cooldown, expected):
+    recipe = Recipe(schedule="flat", learning_rate=0.4, warmup_epochs=2, cooldown=cooldown)
+    rate = schedule(recipe, 80, 5.0)
+    assert [float(rate(step)) for step in (0, 5, 10, 59, 60, 70, 80)] == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("mixed_dtypes")
+def test_a_cooldown_of_the_whole_run_begins_behind_the_warmup():
+    rate = schedule(Recipe(schedule="flat", learning_rate=0.4, warmup_epochs=2, cooldown=1), 20, 5.0)
+    assert [float(rate(step)) for step in (5, 10, 15, 20)] == pytest.approx([0.2, 0.4, 0.2, 0])
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,7 @@ def test_split_is_even_and_exact(squares):
         example.path for example in squares
     }
     assert np.bincount([example.label for example in held_out]).tolist() == [40, 40, 40]
+    assert held_out == squares.spread(120)  # so they can be evaluated on
     with pytest.raises(ValueError, match="give more"):
         split(squares, 1.0)
 

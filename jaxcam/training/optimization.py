@@ -18,7 +18,8 @@ HEAD_LAYERS = ("cam_conv", "conv10", "cccp8")
 def schedule(recipe: Recipe, steps: int, steps_an_epoch: float) -> Callable[[Any], Any]:
     """Learning rate at a step t, for a peak r and a warm-up of w of T steps.
 
-    r t / w, then r (1 + cos(pi (t - w) / (T - w))) / 2, or r 0.1^floor(t / decay_every).
+    r t / w, then r (1 + cos(pi (t - w) / (T - w))) / 2; r min(1, (T - t) / (cooldown T)); or
+    r 0.1^floor(t / decay_every).
 
     Args:
         recipe: which; its warm-up is cut to half of the run.
@@ -32,11 +33,17 @@ def schedule(recipe: Recipe, steps: int, steps_an_epoch: float) -> Callable[[Any
     if recipe.schedule == "cosine":
         return optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, steps)
 
+    rising = optax.linear_schedule(0.0, recipe.learning_rate, warmup)
+    if recipe.schedule == "flat":
+        length = min(round(recipe.cooldown * steps), steps - warmup)
+        falling = optax.linear_schedule(recipe.learning_rate, 0.0, length, transition_begin=steps - length - warmup)
+        return optax.join_schedules([rising, falling], [warmup])
+
     def dropped(step):
         # Whole numbers: a rounded quotient would put some drops a step late.
         return recipe.learning_rate * 0.1 ** ((step + warmup) // recipe.decay_every)
 
-    return optax.join_schedules([optax.linear_schedule(0.0, recipe.learning_rate, warmup), dropped], [warmup])
+    return optax.join_schedules([rising, dropped], [warmup])
 
 
 def make_optimizer(recipe: Recipe, learning_rate: Any) -> optax.GradientTransformation:

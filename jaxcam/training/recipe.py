@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 # What fields may be; the others are free.
-CHOICES = {"crop": ("resized", "placed"), "optimizer": ("sgd", "caffe", "adamw"), "schedule": ("cosine", "steps")}
+CHOICES = {
+    "crop": ("resized", "placed"),
+    "optimizer": ("sgd", "caffe", "adamw"),
+    "schedule": ("cosine", "flat", "steps"),
+}
 LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     (
         "a number above 0",
@@ -22,7 +26,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     (
         "a share from 0 to 1",
         lambda value: 0 <= value <= 1,
-        ("crop_area", "colour", "hide", "attention_dropout", "erase", "label_smoothing", "ema", "holdout"),
+        ("crop_area", "colour", "hide", "attention_dropout", "erase", "cooldown", "label_smoothing", "ema", "holdout"),
     ),
 )
 
@@ -62,8 +66,11 @@ class Recipe:
         optimizer: "sgd" (Nesterov momentum 0.9), "caffe" (Caffe's SGD: momentum 0.9, the rate inside the momentum) or
             "adamw".
         learning_rate: its peak.
-        schedule: after the warm-up: "cosine" to 0 at the end, or "steps", a tenth after every `decay_every` steps.
+        schedule: after the warm-up: "cosine" to 0 at the end; "flat" up to the `cooldown`, and then linear to 0 (Hägele
+            et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", NeurIPS 2024, arXiv
+            2405.18392); or "steps", a tenth after every `decay_every` steps.
         warmup_epochs: length of the linear warm-up from 0, at most half of the run.
+        cooldown: share of the run, at its end, in which "flat" goes to 0.
         decay_every: steps between two drops of "steps", counted from the first step.
         weight_decay: on kernels alone, not on biases and BatchNorm.
         bias_rate: what the learning rate of biases is multiplied by.
@@ -73,7 +80,8 @@ class Recipe:
         label_smoothing: share of the target spread over all classes.
         ema: decay a step of the averaged weights, which are those that are saved, less in the first steps; 0 for none.
         bfloat16: compute in bfloat16; weights and losses stay float32.
-        holdout: share of the training images left out to measure on.
+        holdout: share of the training images left out to measure on, evenly spread: those that `jaxcam evaluate --split
+            train --limit` takes of as many.
         seed: of weights, order and augmentation.
     """
 
@@ -99,6 +107,7 @@ class Recipe:
     learning_rate: float = 0.1
     schedule: str = "cosine"
     warmup_epochs: float = 1.0
+    cooldown: float = 0.25
     decay_every: int = 40_000
     weight_decay: float = 5e-4
     bias_rate: float = 1.0
