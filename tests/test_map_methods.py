@@ -17,6 +17,7 @@ from jaxcam.methods.table import METHODS
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import FullyConnectedHead, LinearHead
 from jaxcam.params import Params, make_network
+from tests.layered_network import layered_params
 from tests.reference.weights import random_variables
 
 CARD = Card(tuple("abcde"), image_size=(8, 8))
@@ -208,3 +209,14 @@ def test_mistakes_do_not_run_the_network(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         jaxcam.grad_cam(params, IMAGES, LABELS, **options)
     assert SEEN == []
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 12), reason="older XLA drops barriers before it orders a program")
+def test_memory_of_integrated_gradients_does_not_grow_with_the_steps():
+    params = layered_params()
+
+    def peak(steps):
+        run = jax.jit(lambda images: jaxcam.integrated_gradients(params, images, np.array([2]), steps=steps))
+        return run.lower(np.zeros((1, *params.card.image_size, 3))).compile().memory_analysis().temp_size_in_bytes
+
+    assert peak(12) < 1.3 * peak(3)

@@ -72,16 +72,16 @@ def test_the_release_drops_its_rate_thrice_in_at_most_160_000_steps():
 
 
 @pytest.mark.usefixtures("mixed_dtypes")
-@pytest.mark.parametrize("cooldown, expected", [(0.25, [0, 0.2, 0.4, 0.4, 0.4, 0.2, 0]), (0, [0, 0.2] + [0.4] * 5)])
+@pytest.mark.parametrize("cooldown, expected", [(0.25, [0, 0.2, 0.4, 0.4, 0.4, 0.2, 0]), (0.0, [0, 0.2] + [0.4] * 5)])
 def test_a_flat_rate_goes_to_zero_in_the_cooldown(cooldown, expected):
-    recipe = Recipe(schedule="flat", learning_rate=0.4, warmup_epochs=2, cooldown=cooldown)
+    recipe = Recipe(schedule="flat", learning_rate=0.4, warmup_epochs=2.0, cooldown=cooldown)
     rate = schedule(recipe, 80, 5.0)
     assert [float(rate(step)) for step in (0, 5, 10, 59, 60, 70, 80)] == pytest.approx(expected)
 
 
 @pytest.mark.usefixtures("mixed_dtypes")
 def test_a_cooldown_of_the_whole_run_begins_behind_the_warmup():
-    rate = schedule(Recipe(schedule="flat", learning_rate=0.4, warmup_epochs=2, cooldown=1), 20, 5.0)
+    rate = schedule(Recipe(schedule="flat", learning_rate=0.4, warmup_epochs=2.0, cooldown=1.0), 20, 5.0)
     assert [float(rate(step)) for step in (5, 10, 15, 20)] == pytest.approx([0.2, 0.4, 0.2, 0])
 
 
