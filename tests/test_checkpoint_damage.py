@@ -183,7 +183,11 @@ def test_a_card_changed_by_hand(copy):
         (lambda c: c["card"]["preprocessing"].update(interpolation="area"), "interpolation: got 'area'"),
         (lambda c: c["leaves"].pop(HEAD), f"{HEAD}: the network needs .*, the checkpoint holds nothing"),
         (lambda c: c["leaves"].update(more=c["leaves"][HEAD]), "more: the network needs nothing, the checkpoint holds"),
-        (lambda c: c["leaves"][HEAD].update(dtype="float16"), f"{HEAD}: the network needs .*float32.* holds .*float16"),
+        (lambda c: c["leaves"][HEAD].update(dtype="float64"), f"{HEAD}: the network needs .*float32.* holds .*float64"),
+        (
+            lambda c: c["leaves"][HEAD].update(dtype="float16"),
+            rf"1 of its arrays .* as they were saved .*{HEAD}",
+        ),
         (lambda c: c["leaves"][HEAD].pop("shape"), f"{FOREIGN}: 'shape'"),
         (lambda c: c["leaves"][HEAD].pop("sha256"), f"{DAMAGED} .{HEAD}"),
         (lambda c: c["leaves"][HEAD].update(sha256="0" * 64), f"{DAMAGED} .{HEAD}"),

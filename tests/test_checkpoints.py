@@ -63,6 +63,31 @@ def test_leaves_of_every_value_keep_their_bits(params, tmp_path):
     check_equal(jaxcam.load(tmp_path / "a"), params.replace(variables=variables))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_rounded_weights_come_back_as_float32(params, tmp_path, dtype):
+    jaxcam.save(params, tmp_path / "whole")
+    jaxcam.save(params, tmp_path / "half", dtype=dtype)
+    expected = jax.tree.map(lambda leaf: leaf.astype(dtype).astype(np.float32), params.variables)
+    check_equal(jaxcam.load(tmp_path / "half"), params.replace(variables=expected))
+    whole, half = (
+        sum(file.stat().st_size for file in (tmp_path / name / "arrays").rglob("*")) for name in ("whole", "half")
+    )
+    assert whole - half > 0.4 * sum(leaf.nbytes for leaf in jax.tree.leaves(params.variables))
+    jaxcam.save(jaxcam.load(tmp_path / "half"), tmp_path / "again", dtype=dtype)  # nothing more is lost
+    check_equal(jaxcam.load(tmp_path / "again"), jaxcam.load(tmp_path / "half"))
+
+
+def test_what_weights_cannot_be_rounded_to(params, tmp_path):
+    with pytest.raises(ValueError, match="dtype: got 'int8'; use bfloat16 or float16"):
+        jaxcam.save(params, tmp_path / "a", dtype="int8")
+    large = jax.tree.map(lambda leaf: leaf + 7e4, params.variables)
+    with pytest.raises(ValueError, match=r"dtype: got float16 for .*, which has 70000.*; use bfloat16"):
+        jaxcam.save(params.replace(variables=large), tmp_path / "a", dtype="float16")
+    assert not (tmp_path / "a").exists()
+    not_finite = jax.tree.map(lambda leaf: leaf * np.float32(np.inf), params.variables)
+    jaxcam.save(params.replace(variables=not_finite), tmp_path / "a", dtype="float16")
+
+
 @pytest.mark.parametrize(
     "network, name, options",
     [

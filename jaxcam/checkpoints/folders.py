@@ -17,6 +17,7 @@ from orbax.checkpoint import v1 as ocp
 from jaxcam.card import Card
 from jaxcam.checkpoints.card_file import card_from_json, read_card_file, write_card_file
 from jaxcam.checkpoints.hashes import check_hashes, file_hashes, leaf_differences, leaf_hashes
+from jaxcam.checkpoints.rounding import as_stored, rounded
 from jaxcam.networks import NETWORKS, Classifier
 from jaxcam.params import Params, make_network, network_shapes
 
@@ -52,6 +53,7 @@ def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) ->
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = network_shapes(module, card)
         expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
+        expected = as_stored(expected, contents["leaves"])
         differences = leaf_differences(expected, contents["leaves"])
     if differences:
         rest = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
@@ -60,11 +62,17 @@ def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) ->
     with _named(folder, "its arrays cannot be read, restore the folder"):
         variables = ocp.load_checkpointables(folder / "arrays", {"variables": expected})["variables"]
     check_hashes(folder, "arrays", leaf_hashes(variables), contents["leaves"])
+    variables = jax.tree.map(lambda leaf, needed: leaf.astype(needed.dtype), variables, shapes)
     return Params(variables, module, card)
 
 
 def save(
-    params: Params, folder: str | os.PathLike, *, record: dict[str, Any] | None = None, overwrite: bool = False
+    params: Params,
+    folder: str | os.PathLike,
+    *,
+    record: dict[str, Any] | None = None,
+    overwrite: bool = False,
+    dtype: str | None = None,
 ) -> None:
     """Write a checkpoint folder: beside its place first, then renamed, so that it is there whole or not at all.
 
@@ -76,10 +84,11 @@ def save(
         record: what else `card.json` shall tell (data, command, licence, figures ...), as JSON values. The entries
             "network" and "options" are always those of the params, where the table of networks has them.
         overwrite: replace an existing checkpoint.
+        dtype: "float16" or "bfloat16": round the weights to it, for files of half the size. `load` gives float32 again.
 
     Raises:
-        ValueError: for an existing folder, or one that is no checkpoint; a record that is no JSON; or a model made from
-            functions, which could not be loaded again.
+        ValueError: for an existing folder, or one that is no checkpoint; a record that is no JSON; another dtype, or
+            one too small for a weight; or a model made from functions, which could not be loaded again.
 
     >>> import jax, jaxcam, tempfile
     >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
@@ -91,12 +100,13 @@ def save(
     folder = Path(folder).absolute()
     if not isinstance(params.network, Classifier):
         raise ValueError("params: got a model made from functions; save its variables with Orbax instead")
+    stored = params.variables if dtype is None else rounded(params.variables, dtype)
     if jax.process_index() == 0:
         check_place(folder, overwrite=overwrite)
     with _beside(folder) as home:
         fresh, old = home / "fresh", home / "old"
         # Of several processes the first one writes what is not spread over their devices.
-        variables = params.variables if jax.process_count() == 1 else jax.device_get(params.variables)
+        variables = stored if jax.process_count() == 1 else jax.device_get(stored)
         ocp.save_checkpointables(fresh / "arrays", {"variables": variables})
         if jax.process_index() > 0:
             return
@@ -105,7 +115,7 @@ def save(
         contents = {
             "card": asdict(params.card),
             "record": {**_network_record(params.network), **_free_entries(record)},
-            "leaves": leaf_hashes(params.variables),
+            "leaves": leaf_hashes(stored),
             "files": file_hashes(fresh / "arrays"),
         }
         write_card_file(fresh, contents)
