@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from benchmarks import agreement, growth, runs, works
 from benchmarks.measuring import Contender, Row, Work, measure, peak_memory, table
+from benchmarks.subjects import Subject
 
 with_torch = pytest.mark.usefixtures("torch_present")
 SMALL = {"batch_size": 2, "size": 64, "rounds": 1, "memory": False, "threads": 1}
@@ -46,6 +47,17 @@ def test_maps(tmp_path, monkeypatch):
     found = rows_of(tmp_path, "maps")
     assert {row["peer"] for row in found["rows"]} == {"torch-cam", "pytorch-grad-cam", "own forward pass"}
     assert set(found["stages"]["top-5 maps, mobilenet_v2"]) >= {"preprocess", "network", "boxes"}
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@with_torch
+def test_maps_of_a_network_with_a_normalization_of_its_own(tmp_path):
+    from benchmarks import with_jaxcam, with_torch
+
+    subject = Subject("googlenet_torchvision", str(tmp_path), batch_size=2, size=64, threads=1)
+    with_torch.make_weights(subject)
+    assert agreement.close(with_jaxcam.class_maps(subject)(), with_torch.torch_cam(subject)())
 
 
 @pytest.mark.slow

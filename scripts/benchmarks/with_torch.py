@@ -39,7 +39,8 @@ def build(network: str) -> nn.Module:
     if network == "vgg16_gap":
         return VGG16GAP()
     name = NETWORKS[network][0]
-    options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    # As with its published weights, which want another normalization than the images are given.
+    options = {"aux_logits": False, "init_weights": False, "transform_input": True} if name == "googlenet" else {}
     return getattr(models, name)(weights=None, **options)
 
 
