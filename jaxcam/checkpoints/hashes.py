@@ -45,6 +45,11 @@ def check_hashes(folder: Path, what: str, found: dict[str, Any], stored: dict[st
         )
 
 
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """What `card.json` calls the leaf at a path of `jax.tree_util`: "params/head/classifier/kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
 def _leaves(variables):
     flat, _ = jax.tree_util.tree_flatten_with_path(variables)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
+    return {leaf_name(path): leaf for path, leaf in flat}

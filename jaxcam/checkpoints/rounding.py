@@ -4,7 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import keystr, tree_leaves_with_path, tree_map_with_path
+from jax.tree_util import tree_leaves_with_path, tree_map_with_path
+
+from jaxcam.checkpoints.hashes import leaf_name
 
 HALVES = ("bfloat16", "float16")
 
@@ -28,7 +30,7 @@ def rounded(variables: Any, dtype: str) -> Any:
     for path, leaf in tree_leaves_with_path(variables):
         largest = float(jnp.abs(jnp.where(jnp.isfinite(leaf), leaf, 0)).max(initial=0))
         if leaf.dtype == jnp.float32 and largest > limit:
-            raise ValueError(f"dtype: got {dtype} for {_name(path)}, which has {largest:g}; use bfloat16 or None")
+            raise ValueError(f"dtype: got {dtype} for {leaf_name(path)}, which has {largest:g}; use bfloat16 or None")
     return jax.tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype == jnp.float32 else leaf, variables)
 
 
@@ -41,13 +43,9 @@ def as_stored(expected: Any, stored: dict[str, dict[str, Any]]) -> Any:
     """
 
     def told(path, leaf):
-        dtype = stored.get(_name(path), {}).get("dtype")
+        dtype = stored.get(leaf_name(path), {}).get("dtype")
         if leaf.dtype != jnp.float32 or dtype not in HALVES:
             return leaf
         return jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype), sharding=leaf.sharding)
 
     return tree_map_with_path(told, expected)
-
-
-def _name(path):
-    return keystr(path, simple=True, separator="/")
