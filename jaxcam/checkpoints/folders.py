@@ -41,7 +41,7 @@ def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) ->
 
     >>> import jaxcam
     >>> jaxcam.load("tiny_imagenet").card.image_size
-    (64, 64)
+    (72, 72)
     """
     folder = find(checkpoint)
     contents = read_card_file(folder)
@@ -173,7 +173,7 @@ def describe(checkpoint: str | os.PathLike) -> dict[str, Any]:
 
     >>> import jaxcam
     >>> jaxcam.describe("tiny_imagenet")["network"]
-    'resnet10'
+    'resnet18'
     """
     return read_card_file(find(checkpoint))["record"]
 

@@ -56,7 +56,7 @@ def choose_threshold(
     >>> import jaxcam, jaxcam.datasets
     >>> dataset = jaxcam.datasets.tiny_imagenet("tiny-imagenet-200", split="train")  # doctest: +SKIP
     >>> choose_threshold(jaxcam.load("tiny_imagenet"), dataset, limit=10000).best  # doctest: +SKIP
-    0.26
+    0.19
     """
     if dataset.split not in ("train", ""):
         raise ValueError(f"split: got {dataset.split!r}; a threshold is chosen on training images, split 'train'")
