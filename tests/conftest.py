@@ -2,6 +2,7 @@
 
 import gc
 import os
+from pathlib import Path
 
 # Programs that were traced stay, so there are ever more objects to look through, and few are garbage.
 gc.set_threshold(50_000, 10, 10)
@@ -35,6 +36,16 @@ collect_ignore = ["reference"]
 # A first call compiles, which is no slowness of an example.
 hypothesis.settings.register_profile("jaxcam", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("jaxcam")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Compiled programs take mappings of memory; Linux allows a process 65,530, and XLA crashes where it gets none."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if mappings.exists() and len(mappings.read_bytes().splitlines()) > 20_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
