@@ -82,6 +82,12 @@ def test_a_figure_of_sums_equals_the_bootstrap_image_by_image():
     assert found == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_resample_without_the_figure_is_left_out():
+    rows = np.array([[3, 4], [0, 0], [1, 4]])
+    low, high = bootstrap_interval(rows, lambda sums: sums[0] / sums[1] if sums[1] else np.nan)
+    assert (low, high) == (0.25, 0.75)
+
+
 def test_the_interval_of_pixel_precision():
     """Histograms of each image as its row: PxAP is a figure of their sum, like all others."""
     rng = np.random.default_rng(8)

@@ -13,7 +13,9 @@ from jaxcam.box_rules.wsol_sweep import THRESHOLDS
 from jaxcam.class_names import ilsvrc2012_id
 from jaxcam.cli import main
 from jaxcam.datasets import Dataset, Example, ilsvrc, wsol
+from jaxcam.evaluation.files import save_report
 from jaxcam.evaluation.journal import write_lines
+from tests.colour_network import colour_params
 from tests.made_data import annotation, make_ilsvrc, make_wsol_masks
 from tests.random_network import random_params
 from tests.reference import devkit, pixel_precision
@@ -89,6 +91,18 @@ def test_pixel_precision_equals_its_restatement(params, tmp_path):
     assert list(report.figures) == ["top1_accuracy", "top5_accuracy", "pxap"]
 
 
+def test_masks_that_show_nothing(params, tmp_path):
+    """Resamples of them alone have no PxAP, and take no part in its interval; all of them have none at all."""
+    given = wsol(make_wsol_masks(tmp_path), split="val", images=tmp_path / "photos", masks=tmp_path / "masks")
+    for index in range(6):
+        figure = run(params, given).figures["pxap"]
+        assert 0 < figure.low <= figure.value <= figure.high < 100
+        for kind in ("one", "two"):
+            Image.new("1", (80, 60)).save(tmp_path / f"masks/{index}_{kind}.png")
+    with pytest.raises(ValueError, match="masks: none of them shows a pixel of its object"):
+        run(params, given)
+
+
 def test_pointing_game_is_the_share_of_hits(report):
     hits = [line["pointing_game"] for line in report.predictions if "pointing_game" in line]
     assert report.figures["pointing_game"][::3] == (10.0 * sum(hits), 10)
@@ -149,6 +163,25 @@ def test_the_development_kit_finds_the_reports_errors(tmp_path):
             errors += [wrong, missed]
     assert all(0 < error < 1 for place, error in enumerate(errors) if place not in (2, 6))  # top-5 of three classes: 0
     assert len({*errors[1::2]}) == 4
+
+
+def test_lines_for_the_development_kit_are_in_its_order(tmp_path):
+    """By the images' numbers, whatever the data set's order; where one is missing there is no file."""
+    given = ilsvrc(make_ilsvrc(tmp_path))
+    params = colour_params(given.classes, given.class_ids)
+
+    def written(dataset):
+        files = save_report(run(params, dataset), dataset, tmp_path / "out")
+        path = tmp_path / "out/report.pred.loc.txt"
+        assert path.exists() == (path.name in files)
+        return path.read_text() if path.exists() else None
+
+    expected = written(given)
+    assert len(set(expected.splitlines())) == 6
+    assert written(given[::-1]) == expected
+    assert written(given[1:]) is None
+    assert written(given.spread(3)) is None
+    assert written(ilsvrc(tmp_path, split="train")) is None
 
 
 def test_a_map_with_a_nan_is_a_miss_that_shows(params, dataset, tmp_path):

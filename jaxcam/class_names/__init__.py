@@ -34,18 +34,38 @@ def class_names(num_classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if num_classes == 205:
         lines = (HERE / "places205.txt").read_text(encoding="utf-8").splitlines()
         return tuple(line.replace("_", " ") for line in lines), ()
-    return tuple(f"class {index}" for index in range(num_classes)), ()
+    return numbered_classes(num_classes), ()
+
+
+def names_of_labels(num_classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and WordNet ids for a data set that has labels alone: ILSVRC's for 1000, else numbers.
+
+    >>> names_of_labels(205)[0][13]
+    'class 13'
+    """
+    return class_names(1000) if num_classes == 1000 else (numbered_classes(num_classes), ())
+
+
+def numbered_classes(num_classes: int) -> tuple[str, ...]:
+    """The names of classes that have none.
+
+    >>> numbered_classes(2)
+    ('class 0', 'class 1')
+    """
+    return tuple(f"class {index}" for index in range(num_classes))
 
 
 def distinct_names(names: Sequence[str], ids: Sequence[str]) -> tuple[str, ...]:
-    """The names, with its id behind each that another class has too.
+    """The names, with its id behind each that another class has too, or its index where there are no ids.
 
     >>> distinct_names(("crane", "tench", "crane"), ("n02012849", "n01440764", "n03126707"))
     ('crane (n02012849)', 'tench', 'crane (n03126707)')
+    >>> distinct_names(("crane", "tench", "crane"), ())
+    ('crane (0)', 'tench', 'crane (2)')
     """
     times = Counter(names)
-    # Names without ids differ.
-    return tuple(f"{name} ({ids[index]})" if times[name] > 1 else name for index, name in enumerate(names))
+    told = ids or range(len(names))
+    return tuple(f"{name} ({told[index]})" if times[name] > 1 else name for index, name in enumerate(names))
 
 
 def ilsvrc2012_id(wordnet_id: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from jaxcam.class_names import class_names
+from jaxcam.class_names import class_names, names_of_labels
 from jaxcam.datasets.damage import collect
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.ilsvrc import read_annotation
@@ -126,7 +126,7 @@ def _classes(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Se
         ids = sorted(names)
         return tuple(known.get(class_id, class_id) for class_id in ids), tuple(ids), [ids.index(name) for name in names]
     if list(names) == [str(label) for label in range(len(names))]:  # what TFDS says where it knows none
-        return *class_names(len(names)), range(len(names))
+        return *names_of_labels(len(names)), range(len(names))
     return tuple(names), (), range(len(names))
 
 

@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from jaxcam.class_names import class_names
+from jaxcam.class_names import names_of_labels
 from jaxcam.datasets.example import Dataset, Example
 from jaxcam.datasets.folder import EXTENSIONS
 from jaxcam.datasets.lists import half_open, integer, numbered_fields, numbered_lines
@@ -67,7 +67,7 @@ def wsol(
             raise ValueError(f"{folder / 'image_ids.txt'}, line {number}: {name} is not in class_labels.txt")
         seen, hidden = tuple(files.get(name, ())), ignored.get(name)
         examples.append(Example(root / name, labels[name], tuple(boxes.get(name, ())), seen, hidden))
-    names, ids = class_names(count)
+    names, ids = names_of_labels(count)
     return Dataset(tuple(examples), names, ids, split or "")
 
 

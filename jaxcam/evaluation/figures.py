@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from jaxcam.batches import Batch
 from jaxcam.checkpoints.hashes import leaf_hashes
+from jaxcam.class_names import distinct_names
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation._steps import Seen, look
 from jaxcam.evaluation.inputs import check_classes, check_network, threshold_of
@@ -108,7 +109,7 @@ def evaluate(
         first = f"; the first: {left_out[0]['skipped']}" if left_out else ""
         raise ValueError(f"dataset: none of {len(left_out)} images could be read{first}")
     return Report(
-        **summarize(seen, dataset),
+        **summarize(seen, dataset, distinct_names(params.card.classes, params.card.class_ids)),
         **settings,
         canvas=protocol.canvas(params.card.image_size),
         num_classes=len(params.card.classes),

@@ -10,6 +10,7 @@ import numpy as np
 from jaxcam.class_names import class_names
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.journal import write_lines
+from jaxcam.evaluation.outcomes import Line
 from jaxcam.metrics import rates
 from jaxcam.report.contact_sheet import Sample, save_contact_sheet
 from jaxcam.report.devkit_files import write_predictions
@@ -31,7 +32,7 @@ def save_report(
 
     Args:
         report: of `evaluate`.
-        dataset: that it is of; for ILSVRC's classes there is a file for the development kit.
+        dataset: that it is of; of ILSVRC's validation images, all of them, there is a file for the development kit.
         out: their folder.
         samples: of `jaxcam.evaluation.samples`, for the page's gallery and the contact sheet.
         name: of the report's files.
@@ -43,9 +44,9 @@ def save_report(
     save_table(report, out, name=name)
     write_lines(out / "predictions.jsonl", report.predictions)
     files = [f"{name}.json", f"{name}.txt", f"{name}.html", "predictions.jsonl"]
-    if _for_devkit(report, dataset):
-        guesses = [[guess["label"] for guess in line["guesses"]] for line in report.predictions]
-        boxes = [[guess["box"] for guess in line["guesses"]] for line in report.predictions]
+    if lines := _devkit_lines(report, dataset):
+        guesses = [[guess["label"] for guess in line["guesses"]] for line in lines]
+        boxes = [[guess["box"] for guess in line["guesses"]] for line in lines]
         files.append(f"{name}.pred.loc.txt")
         write_predictions(out / files[-1], np.array(guesses), np.array(boxes, np.float32), class_ids=dataset.class_ids)
     # A map with a NaN cannot be drawn.
@@ -69,10 +70,17 @@ def save_report(
     return files
 
 
-def _for_devkit(report: Report, dataset: Dataset) -> bool:
-    """Whether every image has guesses of ILSVRC's classes: the kit's scripts count lines."""
+def _devkit_lines(report: Report, dataset: Dataset) -> list[Line]:
+    """The lines of ILSVRC's validation images by their numbers, from 1; [] where one is missing, or of other images.
+
+    The kit's scripts count lines, and know an image by nothing else.
+    """
     known = bool(dataset.class_ids) and set(dataset.class_ids) <= set(class_names(1000)[1])
-    return known and all("guesses" in line for line in report.predictions)
+    if not known or not all("guesses" in line for line in report.predictions):
+        return []
+    lines = {Path(dataset[line["index"]].path.name).stem: line for line in report.predictions}
+    names = [f"ILSVRC2012_val_{number:08}" for number in range(1, len(report.predictions) + 1)]
+    return [lines[name] for name in names] if lines.keys() == {*names} else []
 
 
 def _rates(counts):

@@ -2,7 +2,7 @@
 
 from jaxcam.batches import check_squash
 from jaxcam.card import Card
-from jaxcam.class_names import class_names
+from jaxcam.class_names import numbered_classes
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import kernel_of
@@ -20,8 +20,7 @@ def check_classes(card: Card, dataset: Dataset) -> None:
 
     >>> check_classes(Card(classes=("cat", "dog")), Dataset((), ("cat", "dog")))
     """
-    nameless = not dataset.class_ids and dataset.classes == class_names(len(dataset.classes))[0]
-    if nameless and len(dataset.classes) <= len(card.classes):
+    if is_nameless(dataset) and len(dataset.classes) <= len(card.classes):
         return
     if len(card.classes) != len(dataset.classes):
         raise ValueError(
@@ -37,6 +36,15 @@ def check_classes(card: Card, dataset: Dataset) -> None:
             f"dataset: {len(wrong)} of {len(given)} classes are not the network's; class {wrong[0]} is "
             f"{given[wrong[0]]!r} and should be {known[wrong[0]]!r}; use the data set that the network was trained on"
         )
+
+
+def is_nameless(dataset: Dataset) -> bool:
+    """Whether its classes have numbers alone, as where files of a published layout name none.
+
+    >>> is_nameless(Dataset((), ("class 0", "class 1")))
+    True
+    """
+    return not dataset.class_ids and dataset.classes == numbered_classes(len(dataset.classes))
 
 
 def threshold_of(card: Card, protocol: Protocol, threshold: float | None) -> float | None:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from jaxcam.box_rules.wsol_sweep import THRESHOLDS
-from jaxcam.class_names import distinct_names
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.outcomes import Line, flags_of_runs
 from jaxcam.metrics import (
@@ -30,12 +29,13 @@ SHARES = tuple(percent / 100 for percent in range(1, 101))  # sides of the centr
 AT_ONCE = 4096  # images of which the centred boxes are judged together
 
 
-def summarize(lines: Sequence[Line], dataset: Dataset) -> dict[str, Any]:
+def summarize(lines: Sequence[Line], dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
     """The arguments of a `Report` that the lines give.
 
     Args:
         lines: of the images that were read, in the order of the data set.
         dataset: the whole.
+        names: of the network's classes, all different.
     """
     examples = [dataset[line["index"]] for line in lines]
     targets, mask = padded_boxes([example.boxes for example in examples])
@@ -43,7 +43,7 @@ def summarize(lines: Sequence[Line], dataset: Dataset) -> dict[str, Any]:
     boxed = bool(np.any(flags.boxed))
     found: dict[str, Any] = {
         "counts": LocalizationCounts(*(int(np.sum(flag)) for flag in flags)),
-        "classes": _by_class(flags, np.array([line["label"] for line in lines]), _names(dataset)),
+        "classes": _by_class(flags, np.array([line["label"] for line in lines]), names),
     }
     if boxed:
         found["baselines"] = _baselines(lines, targets, mask)
@@ -81,10 +81,6 @@ def _flags(lines: Sequence[Line], targets: np.ndarray, mask: np.ndarray) -> Loca
         whole_image=np.array(nothing),
         classes=top,
     )
-
-
-def _names(dataset: Dataset) -> tuple[str, ...]:
-    return distinct_names(dataset.classes, dataset.class_ids)
 
 
 def _corners(boxes: Any) -> np.ndarray:
@@ -150,6 +146,9 @@ def _pixel_precision(lines: Sequence[Line]) -> Figure:
 
     def figure(sums: np.ndarray) -> float:
         whole = sums.astype(np.int64).reshape(2, -1)
-        return pixel_average_precision(PixelCounts(*np.stack([whole % LIMB, whole // LIMB], axis=-1)))
+        counts = PixelCounts(*np.stack([whole % LIMB, whole // LIMB], axis=-1))
+        return pixel_average_precision(counts) if whole[0].any() else np.nan
 
+    if not any(any(pixels["foreground"]) for pixels in masked):
+        raise ValueError("masks: none of them shows a pixel of its object; give masks that are not 0 there")
     return Figure(figure(rows.sum(axis=0)), *bootstrap_interval(rows, figure), len(masked))

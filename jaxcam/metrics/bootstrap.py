@@ -99,7 +99,7 @@ def bootstrap_interval(
 
     Args:
         rows: (images, columns) what each image adds to the sum: booleans or numbers.
-        figure: from the sum (columns,) to a number.
+        figure: from the sum (columns,) to a number, or to NaN where it has none: such a resample is left out.
         level: share of the resamples that the interval holds, between 0 and 1.
         resamples: how many are drawn: n images with replacement from n. The same seed and number of images draw the
             same, whatever the figure.
@@ -128,7 +128,7 @@ def bootstrap_interval(
         drawn = [kinds[generator.integers(0, images, images)] for _ in range(min(CHUNK, resamples - start))]
         times = np.array([np.bincount(kind, minlength=len(rows)) for kind in drawn], np.float64)
         figures += [figure(sums) for sums in times @ rows]
-    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    low, high = np.nanquantile(figures, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)
 
 

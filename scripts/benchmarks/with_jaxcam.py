@@ -181,7 +181,7 @@ def evaluation_stages(subject: Subject, *, photos: str, count: int) -> dict[str,
         "decode and squash": lambda: list(batches(dataset, **options)),
         "network": lambda: [jax.block_until_ready(jaxcam.logits(params, batch.images)) for batch in read],
         "decode, network, maps and boxes": lambda: list(passed(batch_size=subject.batch_size)),
-        "figures of what was found": lambda: summarize(report.predictions, dataset),
+        "figures of what was found": lambda: summarize(report.predictions, dataset, params.card.classes),
         "all": lambda: jaxcam.evaluate(params, dataset, batch_size=subject.batch_size, progress=False),
     }
 
