@@ -150,6 +150,19 @@ def test_a_damaged_journal_is_refused_and_stays(dataset, begun, damage):
     assert begun.read_bytes() == before
 
 
+def test_two_evaluations_do_not_mix_their_lines(tmp_path):
+    path = tmp_path / "journal"
+    first, second = Journal(path, {"threshold": 0.2}), Journal(path, {"threshold": 0.5})
+    second.append([{"index": 1}])
+    with pytest.raises(ValueError, match="journal: another evaluation has used it since"):
+        first.append([{"index": 0}])
+    assert Journal(path, {"threshold": 0.5}).done == {1: {"index": 1}}
+    path.unlink()
+    with pytest.raises(ValueError, match="journal: another evaluation has used it since"):
+        second.append([{"index": 2}])
+    assert not path.exists()
+
+
 def test_a_journal_without_lines_binds_nobody(dataset, tmp_path):
     journal = tmp_path / "journal"
     with pytest.raises(ValueError, match="batch_size: got 0"):

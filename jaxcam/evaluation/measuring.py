@@ -69,5 +69,5 @@ def measure(
         files = save_report(report, dataset, out, samples=drawn)
     if jax.process_count() > 1:  # what the others found is kept until it is in the files
         multihost_utils.sync_global_devices("saved")
-    journal.unlink()
+    journal.unlink(missing_ok=True)
     return report, files
