@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -122,6 +123,28 @@ def test_the_best_have_a_star_as_far_as_digits_tell():
         "one  up   down\na     1*   2.0\nb     1*   1.0*\nc     -      -",
         "two  none\na     1.0\nb       -\nc       -",
     ]
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
+def test_a_mask_that_cannot_be_read(tmp_path, damage):
+    given = colour_dataset(make_wsol_masks(tmp_path, count=5))
+    how = {"batch_size": 2, "pictures": 0, "metrics": ("mask_iou",), "progress": False}
+    rest = replace(given, examples=(given[0], *given[2:]))
+    expected = compare(colour_params(), rest, METHODS, **how)
+    damage(given[1].masks[0])
+    with pytest.raises(ValueError, match="cannot be read"):
+        compare(colour_params(), given, METHODS, **how)
+    found = compare(colour_params(), given, METHODS, on_error="skip", **how)
+    assert (found.images, found.boxed, found.skipped) == (4, 4, 1)
+    assert str(found).endswith("Files that could not be read, and count for nothing: 1.")
+    for name in ("gt_known", "pointing", "mask_iou"):
+        assert found.rows["cam"][name] == pytest.approx(expected.rows["cam"][name])
+    # Nobody asked for what needs masks.
+    assert compare(colour_params(), given, METHODS, **{**how, "metrics": ()}).images == 5
+    for example in given:
+        damage(example.path)
+    with pytest.raises(ValueError, match="dataset: none of 5 images could be read"):
+        compare(colour_params(), given, METHODS, on_error="skip", **how)
 
 
 def test_mistakes(dataset):

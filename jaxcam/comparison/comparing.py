@@ -14,6 +14,7 @@ from jaxtyping import Array
 from tqdm import tqdm
 
 from jaxcam.batches import Batch, batches
+from jaxcam.card import Card
 from jaxcam.class_names import distinct_names
 from jaxcam.comparison.columns import ALL, COLUMNS, HIDDEN_PIXELS, QUICK
 from jaxcam.comparison.tally import THRESHOLDS, Tally, centre, random, truths
@@ -55,7 +56,9 @@ class Comparison:
     skipped: int = 0
 
     def __str__(self) -> str:
-        return draw_table(self.rows, self.columns)
+        table = draw_table(self.rows, self.columns)
+        told = f"\n\nFiles that could not be read, and count for nothing: {self.skipped}."
+        return table + told * bool(self.skipped)
 
 
 def compare(
@@ -91,13 +94,14 @@ def compare(
         A `Comparison`.
 
     Raises:
-        ValueError: for classes that are not the network's, no method or no image, or what a method refuses.
+        ValueError: for classes that are not the network's, no method, no image that can be read, or what a method
+            refuses.
     """
-    _check_names(methods)
     check_classes(params.card, dataset)
     cut = check_threshold(params.card.threshold if threshold is None else threshold)
-    tallies = _tallies(params, methods, _metrics(metrics, params, dataset), (*THRESHOLDS, cut))
-    truth_of = truths(dataset, params.card.image_size)
+    measured = _metrics(metrics, params, dataset)
+    tallies = _tallies(params, methods, measured, (*THRESHOLDS, cut))
+    truth_of = truths(dataset, params.card.image_size, masked="mask_iou" in measured, on_error=on_error)
     rows = batches(
         dataset,
         batch_size=min(batch_size, len(dataset)),
@@ -106,19 +110,20 @@ def compare(
         on_error=on_error,
     )
     places, shown, skipped = _places(len(dataset), pictures), [], len(dataset.skipped)
-    names = distinct_names(params.card.classes, params.card.class_ids)
     with tqdm(total=len(dataset) * len(tallies), unit="map", disable=None if progress else True) as bar:
-        for number, batch in enumerate(rows):
-            maps, truth = {}, truth_of(batch)
+        for number, read in enumerate(rows):
+            maps, (batch, truth) = {}, truth_of(read)
             # Each batch begins with another method: photos are still being read while the first one runs.
             for name in [*tallies, *tallies][number % len(tallies) :][: len(tallies)]:
                 bar.set_description(name)
                 maps[name] = tallies[name].add(params, batch, truth)
                 bar.update(int(batch.mask.sum()))
-            shown += _pictured(batch, {name: maps[name] for name in methods}, names, places)
+            shown += _pictured(batch, {name: maps[name] for name in methods}, params.card, places)
             skipped += int((~batch.mask & (batch.index >= 0)).sum())
     numbers = {name: tally.numbers() for name, tally in tallies.items()}
     first = next(iter(tallies.values()))
+    if not first.images:
+        raise ValueError(f"dataset: none of {skipped} images could be read")
     return Comparison(numbers, COLUMNS, tuple(shown), first.images, first.boxed, cut, skipped)
 
 
@@ -182,6 +187,7 @@ def _tallies(
     params: Params, methods: Mapping[str, Callable[..., Array]], metrics: set[str], thresholds: tuple[float, ...]
 ) -> dict[str, Tally]:
     """One a method, and those of the maps that look at no image."""
+    _check_names(methods)
     fresh = randomized(params, jax.random.key(0), stage=params.network.stages[0]) if metrics & {*RANDOM} else None
     hidden = metrics & {*HIDDEN_PIXELS}
     tallies = {name: Tally(method, metrics, thresholds, fresh) for name, method in methods.items()}
@@ -193,8 +199,9 @@ def _places(total: int, count: int) -> set[int]:
     return {(2 * part + 1) * total // (2 * count) for part in range(count)} if count else set()
 
 
-def _pictured(batch: Batch, maps: Mapping[str, np.ndarray], names: tuple[str, ...], wanted: set[int]) -> list[Pictured]:
+def _pictured(batch: Batch, maps: Mapping[str, np.ndarray], card: Card, wanted: set[int]) -> list[Pictured]:
     """The images of a batch that are wanted, with their maps."""
+    names = distinct_names(card.classes, card.class_ids)
     rows = [row for row, index in enumerate(batch.index.tolist()) if index in wanted and batch.mask[row]]
     return [
         Pictured(batch.images[row], names[batch.labels[row]], {name: found[row] for name, found in maps.items()})

@@ -116,12 +116,17 @@ def _found(
     return jax.lax.map(right, jnp.asarray(thresholds)), hit
 
 
-def truths(dataset: Dataset, image_size: tuple[int, ...]) -> Callable[[Batch], Truth]:
-    """A batch's ground-truth boxes in pixels of the squashed images, and its masks where all images have some."""
-    most = max((len(example.boxes) for example in dataset), default=0)
-    masked = all(example.masks for example in dataset)
+def truths(
+    dataset: Dataset, image_size: tuple[int, ...], *, masked: bool, on_error: str
+) -> Callable[[Batch], tuple[Batch, Truth]]:
+    """A batch's ground-truth boxes in pixels of the squashed images, and its masks if it is to be `masked`.
 
-    def of_batch(batch: Batch) -> Truth:
+    An image of which a mask cannot be read is an error, or with `on_error="skip"` counts for nothing in the batch.
+    """
+    most = max((len(example.boxes) for example in dataset), default=0)
+
+    def of_batch(batch: Batch) -> tuple[Batch, Truth]:
+        readable = batch.mask.copy()
         targets = np.zeros((len(batch.index), max(most, 1), 4), np.float32)
         there = np.zeros(targets.shape[:2], bool)
         masks = np.zeros((len(batch.index), *FRAME), np.uint8) if masked else None
@@ -130,8 +135,14 @@ def truths(dataset: Dataset, image_size: tuple[int, ...]) -> Callable[[Batch], T
             given = np.array(example.boxes, np.float32).reshape(-1, 4)
             targets[row, : len(given)] = scale_boxes(given, (height, width), (image_size[0], image_size[1]))
             there[row, : len(given)] = True
-            if masks is not None:
+            if masks is None:
+                continue
+            try:
                 masks[row] = truth_mask(example)
-        return Truth(targets, there, masks)
+            except ValueError:
+                if on_error == "stop":
+                    raise
+                readable[row] = False
+        return batch._replace(mask=readable), Truth(targets, there, masks)
 
     return of_batch
