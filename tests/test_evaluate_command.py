@@ -97,6 +97,18 @@ def test_published_layouts(tmp_path, monkeypatch, dataset, make, split, argument
 
 
 @pytest.mark.slow
+def test_classes_without_names_are_said_to_be_taken_for_the_networks(tmp_path, capsys):
+    home = make_wsol(tmp_path)
+    for name, classes in {"named": ("red", "green", "blue"), "numbered": ("class 0", "class 1", "class 2")}.items():
+        jaxcam.save(random_params(jaxcam.Card(classes=classes, image_size=(32, 32))), tmp_path / name / "net")
+        how = ["--data-dir", home, "--split", "val", "--images", home / "photos", "--gallery", 0]
+        assert run(tmp_path / name, "wsol", *how, "--out", tmp_path / "report") == 0
+        warned = "warning: the data set has no names of classes to compare: its class 0 is taken for 'red', and so on"
+        assert (warned in capsys.readouterr().err) == (name == "named")
+        assert json.loads((tmp_path / "report/report.json").read_text())["classes"].keys() == {*classes}
+
+
+@pytest.mark.slow
 def test_files_are_inspected_before_the_long_work(tmp_path, capsys):
     make_cub(tmp_path)
     (tmp_path / "bounding_boxes.txt").write_text("\n".join(f"{i} 0.0 0.0 81.0 60.0" for i in range(1, 10)))

@@ -11,6 +11,7 @@ from PIL import Image
 from skimage.measure import label as components
 
 import jaxcam
+from jaxcam.class_names import class_names
 from jaxcam.datasets import Dataset, Example
 from jaxcam.evaluation import check_classes, choose_threshold, evaluate, samples
 from jaxcam.evaluation._steps import look, on_devices
@@ -212,6 +213,8 @@ IDS = ("n1", "n2")
         ((("a", "b"), IDS), ("a", "c"), (), "class 1 is 'c' and should be 'b'"),
         ((("a", "b"), IDS), ("a", "b"), ("n1", "n3"), "class 1 is 'n3' and should be 'n2'"),
         ((("a", "b"), IDS), ("n1", "n3"), (), "class 0 is 'n1' and should be 'a'"),
+        ((("a", "b"), ()), ("class 0",), (), None),  # without names
+        ((CLASSES, ()), class_names(205)[0], (), "got 205 classes for a network of 7"),
         ((("a", "b"), ()), ("a", "b"), IDS, None),
         ((("a", "b"), IDS), ("other", "names"), IDS, None),  # ids decide
         ((("a", "b"), IDS), IDS, (), None),  # folders named by id
@@ -248,7 +251,13 @@ def test_networks_that_cannot_be_evaluated(params, dataset):
         Protocol(method="saliency", stage="stem")
     with pytest.raises(ValueError, match="views: got ten_crop with method grad_cam"):
         Protocol(method="grad_cam", views="ten_crop")
-    assert evaluate(flat, without_boxes(dataset), batch_size=4, progress=False).counts.images == 13
+    vectors = jaxcam.from_functions(
+        lambda w, images: images.mean((1, 2)), lambda w, x: x @ w, variables=jnp.ones((3, 7)), card=params.card
+    )
+    whole, crops, own = Protocol(), Protocol(views="ten_crop"), Protocol(box_grid="image")
+    for network, protocol in [(flat, whole), (flat, crops), (flat, own), (vectors, whole), (vectors, own)]:
+        report = evaluate(network, without_boxes(dataset), protocol=protocol, batch_size=4, progress=False)
+        assert report.counts.images == 13
 
 
 def test_an_unreadable_image_is_named(params, dataset, tmp_path):

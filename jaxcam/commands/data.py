@@ -42,8 +42,12 @@ def read_split(dataset, data_dir, split, on_error, given):
 def check_dataset(params, examples, limit, on_error):
     """The images to use, as `check_files` has them, with their classes looked at too."""
     from jaxcam.evaluation import check_classes
+    from jaxcam.evaluation.inputs import is_nameless
 
     check_classes(params.card, examples)
+    if is_nameless(examples) and examples.classes != params.card.classes[: len(examples.classes)]:
+        taken = f"its class 0 is taken for {params.card.classes[0]!r}, and so on"
+        print(f"warning: the data set has no names of classes to compare: {taken}", file=sys.stderr)
     return check_files(examples, limit, on_error)
 
 

@@ -141,19 +141,19 @@ def map_shape(params: Params, protocol: Protocol) -> tuple[int, int]:
 def _evidence(params: Params, images: Array, protocol: Protocol) -> Evidence:
     size = params.card.image_size
     if protocol.views == "ten_crop":
-        kernel, canvas = kernel_of(params), protocol.canvas(size)
+        canvas = protocol.canvas(size)
         features, averaged = ten_crop_forward(params, images, canvas=canvas)
 
         def merged(labels: Array) -> Array:
-            return ten_crop_maps(features, kernel, labels, crop=size, size=canvas, canvas=canvas)
+            return ten_crop_maps(features, kernel_of(params), labels, crop=size, size=canvas, canvas=canvas)
 
         return Evidence(averaged, averaged, merged, features.shape[2:4])
     method = find_method(protocol.method)
     cut = cut_at(params, preprocess(params, images), protocol.stage, to_pixels=method.on_pixels)
-    if not method.on_pixels:
-        check_cells(cut)
 
     def maps_of(labels: Array) -> Array:
+        if not method.on_pixels:
+            check_cells(cut)
         return method.core(cut, class_weights(labels, cut.logits.shape[1]))
 
     cells = (cut.pixels if method.on_pixels else cut.cells).shape[1:3]

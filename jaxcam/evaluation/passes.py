@@ -47,7 +47,8 @@ def steps(
     devices = jax.local_device_count()
     run, (whole, split) = on_devices(step, protocol=protocol, **static), shardings()
     params, values = jax.device_put((params, values), whole)
-    shape = map_shape(params, protocol) if protocol.grid(size) is None else None
+    own_grids = protocol.grid(size) is None and static.get("localize", True)
+    shape = map_shape(params, protocol) if own_grids else None
     rows = batches(
         dataset,
         batch_size=-(-batch_size // devices) * devices,
