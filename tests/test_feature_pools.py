@@ -202,8 +202,9 @@ def test_mistakes(tmp_path):
         join([(cats, cats)])
     with pytest.raises(ValueError, match="of other classes"):
         join([(cats, dogs)])
-    with pytest.raises(ValueError, match=r"train: got 2.5; give a number of images a class"):
-        Rule(2.5)
+    for train in (2.5, 0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"train: got {train}; give a number of images a class"):
+            Rule(train)
     with pytest.raises(ValueError, match="splits, test: got 0 and None"):
         Rule(1, None, 0)
     with pytest.raises(ValueError, match="split: got 2; this data set has 2"):

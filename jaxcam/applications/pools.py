@@ -32,7 +32,7 @@ class Rule:
     splits: int = 10
 
     def __post_init__(self):
-        if self.train <= 0 or (self.train > 1 and self.train != int(self.train)):
+        if not 0 < self.train < float("inf") or (self.train > 1 and self.train != int(self.train)):
             raise ValueError(f"train: got {self.train}; give a number of images a class, or a share of them below 1")
         if self.splits < 1 or (self.test is not None and self.test < 1):
             raise ValueError(f"splits, test: got {self.splits} and {self.test}; give at least 1")
