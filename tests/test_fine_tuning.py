@@ -89,6 +89,11 @@ def test_an_unknown_network_is_refused():
         initial_params(DATA, Recipe(network="resnet19"), None)
 
 
+def test_an_unknown_network_is_refused_where_the_checkpoint_brings_its_own():
+    with pytest.raises(ValueError, match=r"network: got 'resnet19'; known are .*resnet18"):
+        initial_params(DATA, Recipe(network="resnet19"), "tiny_imagenet")
+
+
 def test_a_body_that_keeps_its_fresh_weights_is_refused():
     with pytest.raises(ValueError, match=r"body_rate: got 0, .* give an initial checkpoint"):
         initial_params(DATA, Recipe(body_rate=0.0), None)

@@ -9,6 +9,7 @@ from PIL import Image
 
 import jaxcam
 from jaxcam.cli import main
+from jaxcam.commands import training
 
 pytestmark = pytest.mark.usefixtures("mixed_dtypes")
 
@@ -83,6 +84,12 @@ def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp
         (["folder", "--options", "depth=3"], "depth"),
         (["folder", "--network", "resnet19"], "network: got 'resnet19'; known are"),
         (["folder", "--init", "resnet"], "checkpoint: got 'resnet'; bundled are"),
+        (
+            ["folder", "--init", "tiny_imagenet", "--network", "vgg16_gap"],
+            "--network: got vgg16_gap beside --init tiny_imagenet, which brings its own network (resnet18); leave it",
+        ),
+        (["folder", "--init", "tiny_imagenet", "--network", "resnet19"], "--network: got resnet19 beside --init"),
+        (["folder", "--init", "tiny_imagenet", "--options", "width=8"], "--options: got width=8 beside --init"),
         (["folder", "--optimizer", "adam"], "optimizer: got 'adam'; use one of sgd, caffe, adamw"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -94,6 +101,23 @@ def test_mistakes(photos, tmp_path, capsys, change, message):
     assert error.count("\n") == 1
     assert message in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--network", "resnet18", "--options", "width=48", "stem=small", "strides=[2,1,2,1]"],  # its own
+        ["--network", "resnet18_gap", "--options", "width=8"],  # made of its own, if there were any
+    ],
+    ids=len,
+)
+def test_networks_beside_a_checkpoint(photos, tmp_path, monkeypatch, options):
+    asked = []
+    monkeypatch.setattr(training, "_train", lambda images, recipe, **_: asked.append(recipe.network) or 0)
+    arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--init", "tiny_imagenet"]
+    assert main([*arguments, *options]) == 0
+    assert asked == [options[1] if options else "resnet18"]
 
 
 def test_the_data_set_comes_first(photos, tmp_path, capsys):

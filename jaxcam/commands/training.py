@@ -60,13 +60,16 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
             out: folder of the run: its checkpoint, the states to resume from, its log, curves and heatmaps.
             split: part of the data set: train for most; for folder, wsol and packed what lies in DATA_DIR itself.
             recipe: another recipe, for the other options' defaults; README.md lists them.
-            init: a checkpoint to fine-tune: its network and weights, but for what tells other classes apart.
+            init: a checkpoint to fine-tune: its network and weights, but for what tells other classes apart; --network
+                and --options beside it name the network that is made of its plain one, as vgg16_gap is of vgg16.
             running: how to go about it.
             hosts: the processes of the run.
             values: how to train.
         """
         if arguments[1] != dataset:
             raise ValueError(f"dataset: got it behind other options; write jaxcam train {dataset} --data-dir ...")
+        if init is not None:
+            _check_network(values, default, init)
         split = find_layout(dataset).train if split is None else split
         hosts.join()
         images = read_dataset(dataset, data_dir, split)
@@ -75,6 +78,22 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         return _train(images, values, out=out, initial=init, record=record, **asdict(running))
 
     return train
+
+
+def _check_network(recipe, default, initial):
+    """Refuse another network, or options, than the recipe's, where the checkpoint's own is trained."""
+    from jaxcam.checkpoints import describe
+    from jaxcam.training.starting import is_made_of
+
+    record = describe(initial)
+    own = record.get("network")
+    if is_made_of(recipe.network, own):
+        return
+    told = f"beside --init {initial}, which brings its own network ({own}); leave it out"
+    if recipe.network not in (default.network, own):
+        raise ValueError(f"--network: got {recipe.network} {told}")
+    if recipe.options != default.options and recipe.network_options() != record.get("options"):
+        raise ValueError(f"--options: got {' '.join(recipe.options) or 'none'} {told}")
 
 
 def _train(images, recipe, *, out, **options):

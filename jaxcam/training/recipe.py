@@ -37,8 +37,10 @@ class Recipe:
 
     Attributes:
         network: a name of `jaxcam.networks.NETWORKS`; with `--init`, the checkpoint's network is used instead, unless
-            this one is made of it, as vgg16_gap is of vgg16.
-        options: of that network, as "name=value"; a value is JSON or a plain word.
+            this one is made of it, as vgg16_gap is of vgg16; `jaxcam train` then refuses another than the data set's
+            recipe has.
+        options: of that network, as "name=value"; a value is JSON or a plain word. As for `network`, refused where the
+            checkpoint brings its own.
         image_size: side of the squashed images, in pixels: what the card says, and the network is evaluated at. By
             default that of the checkpoint given by `--init`, else the network's own.
         crop_size: side of the training crops, in pixels; by default the image size. Smaller ones train faster, and

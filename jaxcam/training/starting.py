@@ -11,7 +11,7 @@ from jaxcam.card import Card
 from jaxcam.checkpoints import describe, load
 from jaxcam.datasets import Dataset
 from jaxcam.networks import Classifier
-from jaxcam.params import Params, default_card, init, network_shapes
+from jaxcam.params import Params, default_card, find_entry, init, network_shapes
 from jaxcam.training.optimization import HEAD_LAYERS
 from jaxcam.training.recipes import Recipe
 
@@ -29,6 +29,15 @@ def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
     return replace(dataset, examples=left), replace(dataset, examples=tuple(dataset[index] for index in sorted(held)))
 
 
+def is_made_of(network: str, plain: str | None) -> bool:
+    """Whether a network of that name pools the class maps of the plain one of the other.
+
+    >>> is_made_of("vgg16_gap", "vgg16"), is_made_of("resnet18", "vgg16")
+    (True, False)
+    """
+    return network in [f"{plain}{ending}" for ending in MADE_OF_PLAIN]
+
+
 def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike | None) -> Params:
     """Fresh weights for the data set's classes; with `initial`, that checkpoint's weights as far as they fit.
 
@@ -36,8 +45,10 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     body it takes over whole, and whose head it does not.
 
     Raises:
-        ValueError: where a body does not fit.
+        ValueError: for a network that is not in the table, even where the checkpoint's is used, or where a body does
+            not fit.
     """
+    find_entry(recipe.network)
     old = None if initial is None else load(initial)
     same_classes = old is not None and old.card.classes == dataset.classes
     card = old.card if old else default_card(recipe.network, ())
@@ -56,7 +67,7 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
             raise ValueError("body_rate: got 0, which keeps a body as it is; give an initial checkpoint (--init)")
         return init(recipe.network, key, card=card, **recipe.network_options())
     plain = describe(initial).get("network")
-    if recipe.network in [f"{plain}{ending}" for ending in MADE_OF_PLAIN]:
+    if is_made_of(recipe.network, plain):
         return _with_body(init(recipe.network, key, card=card, **recipe.network_options()), old, f"{initial} ({plain})")
     # A network of the table, since no other was named to `load`.
     network = cast("Classifier", old.network).for_classes(len(dataset.classes))
