@@ -18,6 +18,7 @@ from tests.reference.weights import random_variables
 pytestmark = pytest.mark.slow
 
 CLASSES = ("ant", "bee", "cat")
+IDS = ("n02219486", "n02206856", "n02121808")
 DATA = Dataset((), CLASSES)
 # Other classes: as many, and more.
 OTHERS = [("navy", "olive", "scarlet"), (*CLASSES, "dog")]
@@ -67,6 +68,38 @@ def test_other_classes_make_their_part_fresh_and_keep_the_rest(saved, classes):
     assert new.card == Card(classes, image_size=(32, 32))  # the threshold was chosen for the old ones
     _, logits = jax.eval_shape(new.network.apply, new.variables, np.zeros((1, 32, 32, 3), np.float32))
     assert logits.shape == (1, len(classes))
+
+
+@pytest.mark.parametrize(
+    "classes, class_ids",
+    [(IDS, ()), (("Ant", "Bee", "Cat"), IDS), (CLASSES, ())],
+    ids=["folders named by id", "other spellings", "names alone"],
+)
+def test_the_same_classes_by_id_keep_everything(saved, tmp_path, capsys, classes, class_ids):
+    _, params = saved
+    params = params.replace(card=dataclasses.replace(params.card, class_ids=IDS))
+    jaxcam.save(params, tmp_path / "saved")
+    same = initial_params(Dataset((), classes, class_ids), Recipe(), tmp_path / "saved")
+    assert parts_that_differ(params, same) == set()
+    assert same.card == params.card
+    assert capsys.readouterr().err == ""
+
+
+def test_the_same_classes_are_given_the_ids_that_the_checkpoint_lacks(saved):
+    folder, params = saved
+    same = initial_params(Dataset((), CLASSES, IDS), Recipe(), folder)
+    assert parts_that_differ(params, same) == set()
+    assert same.card == dataclasses.replace(params.card, class_ids=IDS)
+
+
+def test_other_ids_under_the_same_names_make_the_head_fresh(saved, tmp_path, capsys):
+    _, params = saved
+    jaxcam.save(params.replace(card=dataclasses.replace(params.card, class_ids=IDS)), tmp_path / "saved")
+    new = initial_params(Dataset((), CLASSES, IDS[::-1]), Recipe(), tmp_path / "saved")
+    assert len(parts_that_differ(params, new)) == 1
+    assert (new.card.class_ids, new.card.threshold) == (IDS[::-1], 0.2)
+    told = f"{tmp_path / 'saved'} tells 3 other classes apart: the head for 3 is fresh\n"
+    assert capsys.readouterr().err == told
 
 
 def test_a_checkpoint_that_resizes_otherwise_is_refused(saved, tmp_path):

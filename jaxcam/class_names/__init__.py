@@ -68,6 +68,30 @@ def distinct_names(names: Sequence[str], ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name} ({told[index]})" if times[name] > 1 else name for index, name in enumerate(names))
 
 
+def comparable(
+    names: Sequence[str], ids: Sequence[str], other_names: Sequence[str], other_ids: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """What tells whether a network's classes are those of a data set: ids where both have them, else names.
+
+    Folders may be named by either, so a data set without ids may have the network's as its names.
+
+    Args:
+        names: the network's.
+        ids: WordNet ids of these, or none.
+        other_names: the data set's.
+        other_ids: likewise.
+
+    Returns:
+        Two sequences, which are equal where the classes are the same in the same order.
+
+    >>> comparable(("tench", "crane"), ("n01440764", "n02012849"), ("n01440764", "n02012849"), ())
+    (('n01440764', 'n02012849'), ('n01440764', 'n02012849'))
+    """
+    if ids and (other_ids or other_names == ids):
+        return ids, other_ids or other_names
+    return names, other_names
+
+
 def ilsvrc2012_id(wordnet_id: str) -> int:
     """The number, from 1 to 1000, that the development kit of ILSVRC 2012 gives a class in its files.
 

@@ -2,7 +2,7 @@
 
 from jaxcam.batches import check_squash
 from jaxcam.card import Card
-from jaxcam.class_names import numbered_classes
+from jaxcam.class_names import comparable, numbered_classes
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.forward import kernel_of
@@ -27,9 +27,7 @@ def check_classes(card: Card, dataset: Dataset) -> None:
             f"dataset: got {len(dataset.classes)} classes for a network of {len(card.classes)}; "
             "use the data set that the network was trained on"
         )
-    by_id = bool(card.class_ids and (dataset.class_ids or dataset.classes == card.class_ids))
-    known = card.class_ids if by_id else card.classes
-    given = dataset.class_ids if by_id and dataset.class_ids else dataset.classes
+    known, given = comparable(card.classes, card.class_ids, dataset.classes, dataset.class_ids)
     wrong = [index for index in range(len(known)) if known[index] != given[index]]
     if wrong:
         raise ValueError(

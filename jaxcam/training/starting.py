@@ -1,6 +1,7 @@
 """What training starts with: the images, and the weights, fresh or a checkpoint's."""
 
 import os
+import sys
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import jax
 from jaxcam.batches import check_squash
 from jaxcam.card import Card
 from jaxcam.checkpoints import describe, load
+from jaxcam.class_names import comparable
 from jaxcam.datasets import Dataset
 from jaxcam.networks import Classifier
 from jaxcam.params import Params, default_card, find_entry, init, network_shapes
@@ -42,7 +44,9 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     """Fresh weights for the data set's classes; with `initial`, that checkpoint's weights as far as they fit.
 
     The network is then the checkpoint's; but that of the recipe where it is made of it: `vgg16_gap` of a `vgg16`, whose
-    body it takes over whole, and whose head it does not.
+    body it takes over whole, and whose head it does not. Where the classes are the checkpoint's, as
+    `jaxcam.evaluation.check_classes` tells them (by WordNet ids where both have them), their names, ids and threshold
+    stay the checkpoint's; otherwise a line on stderr says that the head is fresh.
 
     Raises:
         ValueError: for a network that is not in the table, even where the checkpoint's is used, or where a body does
@@ -50,11 +54,13 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     """
     find_entry(recipe.network)
     old = None if initial is None else load(initial)
-    same_classes = old is not None and old.card.classes == dataset.classes
     card = old.card if old else default_card(recipe.network, ())
-    card = replace(card, classes=dataset.classes, class_ids=dataset.class_ids)
-    if not same_classes:  # a threshold was chosen for other classes
-        card = replace(card, threshold=Card().threshold)
+    known, given = comparable(card.classes, card.class_ids, dataset.classes, dataset.class_ids)
+    same_classes = old is not None and known == given
+    if same_classes:
+        card = replace(card, class_ids=card.class_ids or dataset.class_ids)
+    else:  # a threshold was chosen for other classes
+        card = replace(card, classes=dataset.classes, class_ids=dataset.class_ids, threshold=Card().threshold)
     check_squash(card)
     if recipe.image_size is not None:
         card = replace(card, image_size=(recipe.image_size, recipe.image_size))
@@ -69,6 +75,9 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     plain = describe(initial).get("network")
     if is_made_of(recipe.network, plain):
         return _with_body(init(recipe.network, key, card=card, **recipe.network_options()), old, f"{initial} ({plain})")
+    if not same_classes and jax.process_index() == 0:
+        told = f"{len(old.card.classes)} other classes"
+        print(f"{initial} tells {told} apart: the head for {len(dataset.classes)} is fresh", file=sys.stderr)
     # A network of the table, since no other was named to `load`.
     network = cast("Classifier", old.network).for_classes(len(dataset.classes))
     return _with_weights(init(network, key, card=card), old, same_classes)
