@@ -3,9 +3,11 @@
 import dataclasses
 import math
 
+import jax
 import pytest
 
 from jaxcam import cli
+from jaxcam.batches import batch_indices
 from jaxcam.datasets import DATASETS
 from jaxcam.params import make_network
 from jaxcam.training.optimization import schedule
@@ -29,11 +31,19 @@ from jaxcam.training.recipes import CUB, FOLDER, ILSVRC_RELEASE, MODERN, PRESETS
         ("hide", 1.1),
         ("batch_size", 0),
         ("options", ("width",)),
+        ("seed", -1),
+        ("seed", 2**32),
     ],
 )
 def test_a_recipe_refuses_what_cannot_be(field, value):
     with pytest.raises(ValueError, match=f"{field}: got"):
         dataclasses.replace(Recipe(), **{field: value})
+
+
+def test_the_largest_seed_orders_images_and_makes_keys():
+    seed = Recipe(seed=2**32 - 1).seed
+    assert jax.random.key_data(jax.random.key(seed)).tolist() == [0, seed]
+    assert sorted(batch_indices(8, batch_size=8, shuffle_seed=seed, number=0)) == list(range(8))
 
 
 def test_a_batch_has_whole_parts():

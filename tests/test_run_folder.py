@@ -251,6 +251,23 @@ def test_what_a_killed_run_left_is_cleared_but_for_its_checkpoint(out, fresh, on
     assert not [*out.glob(".*"), *out.glob("*/.*"), *out.glob("states/*tmp*")]
 
 
+def test_a_run_that_kept_nothing_gives_its_folder_to_another(tmp_path, one, fresh):
+    with opened(tmp_path):
+        pass
+    (tmp_path / "states/3.orbax-checkpoint-tmp").mkdir()  # half-written
+    other = replace(RECIPE, mixup=0.2)
+    with RunFolder(tmp_path, other, None, DATASET, {}):
+        assert json.loads((tmp_path / "recipe.json").read_text())["mixup"] == 0.2
+    with opened(tmp_path) as run:
+        run.publish(fresh.params, {"step": 3})
+    with pytest.raises(ValueError, match=r"holds another run \(mixup was 0.0, is 0.2\)"):
+        RunFolder(tmp_path, other, None, DATASET, {})
+    (tmp_path / ".checkpoint.other").mkdir()
+    (tmp_path / "checkpoint").rename(tmp_path / ".checkpoint.other/old")  # as it is for a moment, while one is written
+    with pytest.raises(ValueError, match="holds another run"):
+        RunFolder(tmp_path, other, None, DATASET, {})
+
+
 def test_a_folder_of_before_is_gone_on_with_and_another_runs_is_not(out, one, fresh):
     path = out / "recipe.json"
     asked = json.loads(path.read_text())

@@ -69,7 +69,8 @@ def train(
 
     Raises:
         ValueError: for a data set too small, a batch that the devices cannot share evenly, a run in `out` with another
-            recipe or with damaged states alone, a disk that is full, or a loss that is not finite.
+            recipe (but for one that kept neither a state nor a checkpoint) or with damaged states alone, a disk that is
+            full, or a loss that is not finite.
         Preempted: behind a SIGTERM, once the state is kept.
     """
     if save_every < 1:

@@ -23,6 +23,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         lambda value: 0 <= value < math.inf,
         ("mixup", "cutmix", "warmup_epochs", "weight_decay", "bias_rate", "body_rate", "clip"),
     ),
+    ("a number from 0 to 4294967295", lambda value: 0 <= value < 2**32, ("seed",)),
     (
         "a share from 0 to 1",
         lambda value: 0 <= value <= 1,
@@ -84,7 +85,7 @@ class Recipe:
         bfloat16: compute in bfloat16; weights and losses stay float32.
         holdout: share of the training images left out to measure on, evenly spread: those that `jaxcam evaluate --split
             train --limit` takes of as many.
-        seed: of weights, order and augmentation.
+        seed: of weights, order and augmentation, from 0 to 4294967295.
     """
 
     network: str = "resnet18"

@@ -164,10 +164,15 @@ class RunFolder:
         for left in [*self.folder.glob(".*.part"), *self.folder.glob("*/.*.part")]:
             left.unlink()
 
+    def _is_empty(self) -> bool:
+        """Whether no state and no checkpoint was kept, as by a run that failed at its first step."""
+        states = [path for path in (self.folder / "states").glob("*") if path.name.isdigit()]
+        return not [*states, *self.folder.glob("checkpoint"), *self.folder.glob(".checkpoint.*/old")]
+
     def _claim(self, asked: dict[str, Any]) -> None:
         """Make the folder this run's, or see that it is."""
         path, asked = self.folder / "recipe.json", json.loads(json.dumps(asked))
-        if jax.process_index() == 0 and not path.exists():
+        if jax.process_index() == 0 and (not path.exists() or (self._is_empty() and _is_whole(path))):
             with whole_file(path) as file:
                 file.write((json.dumps(asked, indent=1) + "\n").encode())
         if jax.process_count() > 1:
@@ -181,6 +186,13 @@ class RunFolder:
         if keys:
             differing = "; ".join(f"{key} was {before.get(key)}, is {asked[key]}" for key in keys)
             raise ValueError(f"out: {self.folder} holds another run ({differing}); give another folder")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a claim can be read; one that is damaged stays, and is told of."""
+    with suppress(ValueError):
+        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    return False
 
 
 @contextmanager
