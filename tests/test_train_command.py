@@ -2,14 +2,19 @@
 
 import json
 import shutil
+from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import jaxcam
+from jaxcam import datasets
 from jaxcam.cli import main
 from jaxcam.commands import training
+from jaxcam.commands.data import check_photos
+from jaxcam.datasets import Findings, folder
 
 pytestmark = pytest.mark.usefixtures("mixed_dtypes")
 
@@ -167,6 +172,40 @@ def test_a_damaged_run_folder_is_named(photos, tmp_path, capsys, content):
     (tmp_path / "recipe.json").write_text(content)
     assert main(["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), *OPTIONS]) == 2
     assert "recipe.json is damaged" in capsys.readouterr().err
+
+
+def test_photos_are_looked_at_before_anything_is_written(photos, tmp_path, capsys, monkeypatch):
+    began = []
+    monkeypatch.setattr(training, "_train", lambda *_, **__: began.append(1) or 0)
+    home = shutil.copytree(photos, tmp_path / "photos")
+    (home / "bee/3.png").write_bytes(b"no image")
+    arguments = ["train", "folder", "--data-dir", str(home), "--out", str(tmp_path / "out"), *OPTIONS]
+    assert main(arguments) == 2
+    assert "images that cannot be read (1): " in (told := capsys.readouterr().err)
+    assert "bee/3.png" in told
+    assert not began
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out/states/4").mkdir(parents=True)  # of a run that has looked
+    assert main(arguments) == 0
+    assert began == [1]
+
+
+def test_masks_are_not_looked_at_for_training(photos):
+    dataset = folder(photos)
+    masked = tuple(replace(example, masks=(photos / "none.png",), boxes=((0.0, 0.0, 999.0, 999.0),)) for example in dataset)
+    check_photos(replace(dataset, examples=masked))
+    with pytest.raises(ValueError, match=r"no such file; mend or remove"):
+        check_photos(replace(dataset, examples=(replace(masked[0], path=photos / "none.png"), *masked[1:])))
+
+
+def test_each_process_looks_at_its_share_of_the_photos(photos, monkeypatch):
+    dataset, seen = folder(photos), []
+    monkeypatch.setattr(datasets, "inspect", lambda part, **_: seen.append([*part]) or Findings({}, (), ()))
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    for process in (0, 1):
+        monkeypatch.setattr(jax, "process_index", lambda process=process: process)
+        check_photos(dataset)
+    assert seen == [[*dataset][::2], [*dataset][1::2]]
 
 
 @pytest.mark.slow

@@ -51,6 +51,22 @@ def check_dataset(params, examples, limit, on_error):
     return check_files(examples, limit, on_error)
 
 
+def check_photos(examples):
+    """Look at every photo's file before a training; each process of a run at its share.
+
+    Boxes and masks are not looked at, since nothing is learnt from them.
+    """
+    import jax
+
+    from jaxcam.datasets import inspect
+
+    share = examples.examples[jax.process_index() :: jax.process_count()]
+    plain = tuple(replace(example, boxes=(), masks=(), ignored=None) for example in share)
+    findings = replace(inspect(replace(examples, examples=plain), progress=jax.process_index() == 0), empty_classes=())
+    if findings:
+        raise ValueError(f"{findings}; mend or remove them")
+
+
 def check_files(examples, limit, on_error):
     """The images to use, with every file looked at before the long work.
 

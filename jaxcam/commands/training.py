@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxcam.commands.data import DATASET, find_layout, read_dataset
+from jaxcam.commands.data import DATASET, check_photos, find_layout, read_dataset
 from jaxcam.commands.hosts import Hosts
 from jaxcam.commands.running import keep_freed_memory
 from jaxcam.training.recipes import PRESETS, Recipe
@@ -73,6 +73,8 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         split = find_layout(dataset).train if split is None else split
         hosts.join()
         images = read_dataset(dataset, data_dir, split)
+        if not [*(out / "states").glob("[0-9]*")]:  # a run that goes on has looked at them
+            check_photos(images)
         data = f"{dataset}: {len(images)} images of {len(images.classes)} classes"
         record = {"data": data, "command": shlex.join(["jaxcam", *arguments])}
         return _train(images, values, out=out, initial=init, record=record, **asdict(running))
