@@ -192,7 +192,9 @@ def test_photos_are_looked_at_before_anything_is_written(photos, tmp_path, capsy
 
 def test_masks_are_not_looked_at_for_training(photos):
     dataset = folder(photos)
-    masked = tuple(replace(example, masks=(photos / "none.png",), boxes=((0.0, 0.0, 999.0, 999.0),)) for example in dataset)
+    masked = tuple(
+        replace(example, masks=(photos / "none.png",), boxes=((0.0, 0.0, 999.0, 999.0),)) for example in dataset
+    )
     check_photos(replace(dataset, examples=masked))
     with pytest.raises(ValueError, match=r"no such file; mend or remove"):
         check_photos(replace(dataset, examples=(replace(masked[0], path=photos / "none.png"), *masked[1:])))

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from jaxcam.card import Card
+from jaxcam.params import Params, make_network
 from jaxcam.training import start, train_step
 from jaxcam.training.inputs import prepare
 from jaxcam.training.recipes import Recipe
+from tests.reference.weights import random_variables
 from tests.small_classifier import CARD, CLASSES, SIDE, cross_entropy, features_of, head_of, small_batch, small_params
 
 pytestmark = pytest.mark.usefixtures("mixed_dtypes")
@@ -25,8 +27,8 @@ def prepared(keys, batch, **options):
     return jax.jit(partial(prepare, **options))(keys, batch)
 
 
-def begin(recipe, **options):
-    return start(small_params(**options), recipe, steps=10, steps_an_epoch=10.0)
+def begin(recipe, *, params=None, **options):
+    return start(params or small_params(**options), recipe, steps=10, steps_an_epoch=10.0)
 
 
 def take(recipe, batch, *, steps=1, **options):
@@ -110,6 +112,34 @@ def test_features_without_their_strongest_cells():
     attention = features.mean(-1, keepdims=True)
     left = features * (attention <= 0.9 * attention.max((1, 2), keepdims=True))
     assert measured["loss"] == pytest.approx(cross_entropy(left.mean((1, 2)) @ kernel + bias, one_hot(batch)), rel=1e-5)
+
+
+NARROW_VIT = {"depth": 1, "width": 16, "heads": 2, "hidden": 16}
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("convnext_tiny", {"blocks": (1, 1), "width": 8}),
+        ("convnext_tiny_gap", {"blocks": (1, 1), "width": 8}),
+        ("vit_b_32_gap", {**NARROW_VIT, "grid": (2, 2)}),
+        ("vit_b_32", {**NARROW_VIT, "grid": (2, 2)}),
+    ],
+)
+def test_features_without_attention_have_none_dropped(name, options):
+    card = Card(CLASSES, image_size=(64, 64))
+    network = make_network(name, 3, **options)
+    params = Params(random_variables(network, card), network, card)
+    assert begin(PLAIN, params=params).step == 0
+    with pytest.raises(ValueError, match=r"attention_dropout: got 0.5 for a .*, the mean of whose features"):
+        begin(altered(attention_dropout=0.5), params=params)
+
+
+def test_without_class_maps_nothing_is_erased():
+    card = Card(CLASSES, image_size=(32, 32))
+    network = make_network("mobilenet_v3_small", 3)
+    with pytest.raises(ValueError, match=r"erase: got 0.6 for a network without class maps; give 0, or its _gap"):
+        begin(altered(erase=0.6), params=Params({"params": {}}, network, card))
 
 
 def test_a_body_that_is_not_trained_keeps_weights_statistics_and_average():

@@ -41,6 +41,10 @@ class Backbone(nn.Module):
         """Where features are tokens (b, tokens, k), of which the last are cells: their grid."""
         return None
 
+    # Whether the last features are a non-linearity's, whose mean tells how much there is in a cell. That of a LayerNorm
+    # is the same everywhere, and tokens are no cells.
+    rectified = True
+
     def run(self, name: str, x, train: bool):
         """The output of one stage."""
         raise NotImplementedError

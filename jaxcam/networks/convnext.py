@@ -59,6 +59,7 @@ class ConvNeXt(Backbone):
     stochastic_depth: float = 0.1
     last_norm: bool = False
     activation: Callable = exact_gelu
+    rectified = False
 
     @property
     def stages(self):

@@ -82,6 +82,7 @@ class VisionTransformer(Backbone):
     heads: int = 12
     hidden: int = 3072
     activation: Callable = exact_gelu
+    rectified = False
 
     def __post_init__(self):
         if len(self.grid) != 2 or min(self.grid) < 1:

@@ -60,9 +60,10 @@ class Recipe:
             both, each image draws one.
         hide: probability that a patch of an image is hidden (Hide-and-Seek, arXiv 1704.04232); 0 for none.
         attention_dropout: how often the strongest cells of the features are dropped, in place of weighing all by their
-            strength (ADL, arXiv 1908.10028); 0 for neither.
+            strength (ADL, arXiv 1908.10028); 0 for neither. Not for ConvNeXt and ViT, whose features have means that
+            tell nothing.
         erase: threshold, as a share of the maximum, above which a second classifier is not shown what the first one
-            saw (adversarial erasing as in ACoL, arXiv 1804.06962); 0 for none.
+            saw (adversarial erasing as in ACoL, arXiv 1804.06962); 0 for none. For networks that have class maps.
         epochs: passes over the training images.
         batch_size: images a step.
         accumulate: parts that a batch is computed in, one after another, where it needs too much memory as a whole.

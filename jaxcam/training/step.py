@@ -53,9 +53,15 @@ class TrainState:
 
 
 def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) -> TrainState:
-    """The state before the first step; a ValueError for a network made from functions, which has no training mode."""
+    """The state before the first step.
+
+    Raises:
+        ValueError: for a network made from functions, which has no training mode; or for `attention_dropout` or `erase`
+            where the network has no attention, or no class maps, to hide by.
+    """
     if not isinstance(params.network, Classifier):
         raise ValueError(f"params: got a network of type {type(params.network).__name__}; only a Classifier is trained")
+    _check_hiding(params.network, recipe)
     optimizer = make_optimizer(recipe, schedule(recipe, steps, steps_an_epoch)).init(params.variables["params"])
     variables, average = (jax.tree.map(jnp.copy, params.variables) for _ in range(2))  # a step may use up its state
     return TrainState(
@@ -70,6 +76,16 @@ def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) 
         steps=steps,
         steps_an_epoch=steps_an_epoch,
     )
+
+
+def _check_hiding(network: Classifier, recipe: Recipe) -> None:
+    if recipe.attention_dropout and not getattr(network.backbone, "rectified", True):
+        raise ValueError(
+            f"attention_dropout: got {recipe.attention_dropout} for a {type(network.backbone).__name__}, the mean of "
+            "whose features is no attention; give 0"
+        )
+    if recipe.erase and not hasattr(network.head, "kernel"):
+        raise ValueError(f"erase: got {recipe.erase} for a network without class maps; give 0, or its _gap network")
 
 
 def train_step(
