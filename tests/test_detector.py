@@ -1,12 +1,13 @@
 """A detector of one concept: scores, maps and the identity between them, and the file that keeps it."""
 
+import dataclasses
 import json
 from functools import partial
 
 import numpy as np
 import pytest
 
-from jaxcam.applications import pooled
+from jaxcam.applications import pooled, text_detection
 from jaxcam.applications.detector import Detector, evidence, fit_detector, load_detector, save_detector
 from jaxcam.applications.text_detection import train_text_detector
 from jaxcam.applications.text_photos import read_photos
@@ -121,3 +122,28 @@ def test_training_for_text_goes_on_from_features_that_are_kept(tiny_params, tmp_
     first = train()
     monkeypatch.setattr(pooled, "_batches", lambda *_: pytest.fail("they are made again"))
     np.testing.assert_array_equal(train().detector.kernel, first.detector.kernel)
+
+
+def test_photos_that_were_unreadable_when_features_were_made_are_not_learnt_from(tiny_params, tmp_path, monkeypatch):
+    for place in range(8):
+        photo(tmp_path / "np"[place % 2] / f"{place}.png", place % 2, (place, 5, 30, 40))
+    photos = read_photos(tmp_path / "p"), read_photos(tmp_path / "n")
+    real = text_detection.kept_features
+
+    def blank(*arguments, **options):
+        features = real(*arguments, **options)
+        features[1] = np.nan
+        return features
+
+    monkeypatch.setattr(text_detection, "kept_features", blank)
+    train = partial(train_text_detector, tiny_params, *photos, threshold=0.5, progress=False)
+    found = train(on_error="skip")
+    left = [dataclasses.replace(part, examples=(part[0], *part[2:])) for part in photos]
+    monkeypatch.setattr(text_detection, "kept_features", real)
+    expected = train_text_detector(tiny_params, *left, threshold=0.5, progress=False)
+    np.testing.assert_allclose(found.detector.kernel, expected.detector.kernel, rtol=1e-4, atol=1e-6)
+    assert found.photos == (3, 3)
+    assert [why.partition(": ")[2] for why in found.skipped] == ["could not be read when features were made"] * 2
+    monkeypatch.setattr(text_detection, "kept_features", blank)
+    with pytest.raises(ValueError, match="could not be read when features were made"):
+        train()

@@ -149,6 +149,27 @@ def test_questions_about_photos_with_damaged_pixels_are_counted(colours, tmp_pat
         assert "left out of the training: 2 questions about 1 missing or damaged photos" in told
 
 
+def test_questions_about_photos_that_are_readable_again_are_counted(colours, tmp_path, monkeypatch, capsys):
+    """Their features were kept while they were not, and the files have not changed since."""
+    files, _ = make_questions(tmp_path, 6)
+    real = question_runs.kept_features
+
+    def blank(*arguments, **options):
+        features = real(*arguments, **options)
+        features[2] = np.nan
+        return features
+
+    monkeypatch.setattr(question_runs, "kept_features", blank)
+    train = ["vqa", "train", *given(files), *OPTIONS, "--epochs", "1", "--out", str(tmp_path / "model")]
+    assert main([*train, "--on-error", "skip"]) == 0
+    assert capsys.readouterr().out.startswith("10 questions about 5 photos\n")
+    record = json.loads((tmp_path / "model/training.json").read_text())
+    (why,) = record["skipped"]["training"]["photos"]
+    assert why == f"{files[2] / f'COCO_made_{3:012}.jpg'}: could not be read when features were made"
+    assert main(train) == 2
+    assert f"error: {why}" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_loss_that_explodes_is_an_error(made, colours, tmp_path, capsys):
     train = ["vqa", "train", *given(made[0]), *OPTIONS, "--learning-rate", "1e38", "--out", str(tmp_path)]

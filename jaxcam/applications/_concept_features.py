@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from jaxcam.applications.keeping import kept_features
+from jaxcam.applications.keeping import kept_features, unread_photos
 from jaxcam.datasets import Dataset, Example
-from jaxcam.image_files import why_unreadable
 from jaxcam.params import Params
 
 
@@ -34,11 +33,7 @@ def concept_features(
         raise ValueError(f"batch_size: got {batch_size}; give at least 1")
     photos = Dataset(tuple(Example(path, 0) for path in paths), ("any",))
     features = kept_features(params, photos, keep, on_error="skip", batch_size=batch_size, progress=progress)
-    without = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    reasons = [
-        why_unreadable(paths[place]) or f"{paths[place]}: could not be read when features were made"
-        for place in without.tolist()
-    ]
+    reasons = list(unread_photos(features, photos).values())
     if len(reasons) == len(paths):
         raise ValueError(f"photos: none of the {len(paths)} can be read; the first one: {reasons[0]}")
     return features, tuple(reasons)

@@ -13,6 +13,7 @@ from jaxcam.applications.pooled import box_rows, feature_rows, layer_width
 from jaxcam.applications.pools import Pool
 from jaxcam.datasets import Dataset
 from jaxcam.evaluation.figures import dataset_hash, params_hash
+from jaxcam.image_files import why_unreadable
 from jaxcam.params import Params
 
 
@@ -64,6 +65,25 @@ def kept_features(
 
     depend = () if crops is None else (crops,)
     return _kept(params, photos, keep, lambda: layer_width(params, "average_pool"), rows, *depend)
+
+
+def unread_photos(features: Float[np.ndarray, "n k"], photos: Dataset) -> dict[int, str]:
+    """Why photos without features have none, by their row; they may well be readable by now.
+
+    Args:
+        features: of `kept_features`.
+        photos: a row each.
+
+    >>> from jaxcam.datasets import Example
+    >>> photos = Dataset((Example(Path("a.png"), 0), Example(Path("b.png"), 0)), ("any",))
+    >>> unread_photos(np.array([[0.5], [np.nan]]), photos)
+    {1: 'b.png: cannot be read: no such file or directory'}
+    """
+    without = map(int, np.flatnonzero(~np.isfinite(features).all(axis=1)))
+    paths = {row: photos[row].path for row in without}
+    return {
+        row: why_unreadable(path) or f"{path}: could not be read when features were made" for row, path in paths.items()
+    }
 
 
 def kept_boxes(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxcam.applications._same_checkpoint import same_checkpoint
-from jaxcam.applications.keeping import kept_features
+from jaxcam.applications.keeping import kept_features, unread_photos
 from jaxcam.applications.question_answering import Answering, answer_question
 from jaxcam.applications.question_figures import answer_figures
 from jaxcam.applications.question_files import Questions, read_questions
@@ -19,7 +19,7 @@ from jaxcam.applications.question_sheet import save_answering
 from jaxcam.applications.question_training import AnswerRecipe, choose_words, train_answers
 from jaxcam.checkpoints import checkpoint_hash, load
 from jaxcam.evaluation.origin import origin
-from jaxcam.image_files import read_image, why_unreadable
+from jaxcam.image_files import read_image
 from jaxcam.params import Params
 from jaxcam.photo_reports import MAX_SIDE
 from jaxcam.whole_files import whole_file
@@ -128,8 +128,7 @@ def _features(
 ) -> tuple[Float[np.ndarray, "i k"], Questions]:
     """The features of the photos that can be read, and the questions about these."""
     features = kept_features(params, part.photos, on_error=on_error, **how)
-    without = np.flatnonzero(np.isnan(features[:, 0]))
-    lost = {int(row): why for row in without if (why := why_unreadable(part.photos[int(row)].path))}
+    lost = unread_photos(features, part.photos)
     if lost and on_error == "stop":  # of features that were kept by a command that skipped them
         raise ValueError(next(iter(lost.values())))
     left = part.without({part.image_ids[row]: why for row, why in lost.items()})

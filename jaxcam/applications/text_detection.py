@@ -24,7 +24,7 @@ from jaxcam.applications._text_pixels import (
     word_pixels,
 )
 from jaxcam.applications.detector import Detector, evidence, fit_detector
-from jaxcam.applications.keeping import kept_features
+from jaxcam.applications.keeping import kept_features, unread_photos
 from jaxcam.applications.svm import check_svm
 from jaxcam.applications.text_photos import NO_TEXT, TEXT, check_apart
 from jaxcam.batches import Batch, batches
@@ -100,10 +100,11 @@ def train_text_detector(
     rows, skipped = [], []
     for part in (positives, negatives):
         features = kept_features(params, part, keep, batch_size=batch_size, progress=progress, on_error=on_error)
-        without = np.isnan(features[:, 0])
-        unread = [why for row in np.flatnonzero(without) if (why := why_unreadable(part[int(row)].path))]
-        rows.append(features[~without] if unread else features)
-        skipped += [*part.skipped, *unread]
+        unread = unread_photos(features, part)
+        if unread and on_error == "stop":  # of features that were kept by a command that skipped them
+            raise ValueError(next(iter(unread.values())))
+        rows.append(np.delete(features, list(unread), axis=0))
+        skipped += [*part.skipped, *unread.values()]
     detector = fit_detector(*rows, name="text")._replace(image_size=params.card.image_size)
     boxed = tuple(example for example in positives if example.boxes)
     photos, pixels = (len(rows[0]), len(rows[1])), None
