@@ -143,11 +143,12 @@ def test_a_body_without_a_known_head_has_no_rate_of_its_own():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_decay_acts_on_kernels_alone(name):
     optimizer = make_optimizer(dataclasses.replace(RECIPE, optimizer=name), 0.5)
-    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "scale": jnp.ones(2)}
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "scale": jnp.ones(2), "positions": jnp.ones((2, 2))}
     change, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
     np.testing.assert_allclose(change["kernel"], {"sgd": -0.095}.get(name, -0.05), rtol=1e-6)
     assert not change["bias"].any()
     assert not change["scale"].any()
+    assert not change["positions"].any()
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def _rule(recipe, learning_rate):
 
 
 def _kernels(params):
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    return jax.tree.map_with_path(lambda path, _: path[-1].key == "kernel", params)
 
 
 def _biases(params):

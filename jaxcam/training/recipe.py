@@ -76,7 +76,7 @@ class Recipe:
         warmup_epochs: length of the linear warm-up from 0, at most half of the run.
         cooldown: share of the run, at its end, in which "flat" goes to 0.
         decay_every: steps between two drops of "steps", counted from the first step.
-        weight_decay: on kernels alone, not on biases and BatchNorm.
+        weight_decay: on kernels alone, not on biases, norms and the positions of tokens.
         bias_rate: what the learning rate of biases is multiplied by.
         body_rate: what the learning rate of all but the head is multiplied by; 0 keeps the body's weights as they are.
             The head is what makes class scores of a plain network's features, a GAP network's last convolution too.
