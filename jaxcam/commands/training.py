@@ -72,14 +72,19 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
             _check_network(values, default, init)
         split = find_layout(dataset).train if split is None else split
         hosts.join()
-        images = read_dataset(dataset, data_dir, split)
-        if not [*(out / "states").glob("[0-9]*")]:  # a run that goes on has looked at them
-            check_photos(images)
+        images = _read_photos(dataset, data_dir, split, out)
         data = f"{dataset}: {len(images)} images of {len(images.classes)} classes"
         record = {"data": data, "command": shlex.join(["jaxcam", *arguments])}
         return _train(images, values, out=out, initial=init, record=record, **asdict(running))
 
     return train
+
+
+def _read_photos(dataset, data_dir, split, out):
+    images = read_dataset(dataset, data_dir, split)
+    if not [*(out / "states").glob("[0-9]*")]:  # a run that goes on has looked at them
+        check_photos(images)
+    return images
 
 
 def _check_network(recipe, default, initial):
