@@ -51,7 +51,8 @@ class Recipe:
             size.
         crop: "resized": a random rectangle, resized to the crop size. "placed": a square of the crop size at a random
             place, its pixels as they are.
-        crop_area: smallest share of the image that a "resized" crop covers.
+        crop_area: smallest share of the image that a "resized" crop is drawn with; above 3/4, clipping a long one to
+            the image may leave less.
         flip: mirror half of the images.
         colour: strength of the random change of brightness, contrast and saturation, up to 1; 0 for none.
         trivial_augment: one random change of random strength an image (TrivialAugment, arXiv 2103.10158).
