@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,11 +18,12 @@ from jaxcam.geometry import scale_boxes
 from jaxcam.image_files import read_image, read_size
 from jaxcam.methods.table import find_method
 from jaxcam.params import Params
-from jaxcam.report.sheet import draw_sheet, save_sheet
+from jaxcam.report.sheet import draw_sheet, read_notes, save_sheet
 from jaxcam.whole_files import whole_file
 
 MAX_SIDE = 1024
 REPORT = "explanations.json"
+SOFTWARE = "jaxcam explain"  # a note in every picture: it may be replaced by a later run
 
 
 def explain_photos(
@@ -41,7 +43,8 @@ def explain_photos(
 
     The work is done on a copy of at most 1024 pixels a side, turned upright; boxes are given in pixels of the photo
     itself, upright. Every file appears whole or not at all, and the JSON, written last, tells of all photos finished
-    even where the rest was broken off.
+    even where the rest was broken off. What an earlier call wrote is replaced, but no other picture nor array is: where
+    `<stem>.png` or `<stem>.npy` is somebody else's, `<stem>-2` is written.
 
     Args:
         params: a network's.
@@ -63,8 +66,9 @@ def explain_photos(
     settings = {"checkpoint": checkpoint, "method": method, "stage": stage, "threshold": threshold}
     how: dict[str, Any] = {"labels": list(labels) or None, "top": top, "method": _method(method, stage)}
     report: dict[str, list[dict[str, Any]]] = {"photos": [], "unreadable": []}
+    stems = _stems(photos, out, save_maps)
     try:
-        for photo, stem in zip(tqdm(photos, disable=_quiet(photos), unit="photo"), _stems(photos, out), strict=True):
+        for photo, stem in zip(tqdm(photos, disable=_quiet(photos), unit="photo"), stems, strict=True):
             try:
                 size = read_size(photo, orient=True)
                 image = read_image(photo, orient=True, max_side=MAX_SIDE)
@@ -75,10 +79,12 @@ def explain_photos(
             why = explain(params, image, threshold=threshold, **how)
             entry: dict[str, Any] = {"path": str(photo), "width": size[1], "height": size[0]}
             entry |= {**settings, "picture": f"{stem}.png"}
-            if save_maps:
-                entry["maps"] = _save_maps(out, f"{stem}.npy", why)
+            entry |= {"maps": f"{stem}.npy"} if save_maps else {}
             entry["classes"] = _classes(params.card, why, image.shape[:2], size)
             _save_picture(out, entry, image, why)
+            if save_maps:  # after the picture, whose notes say that these maps are ours
+                with whole_file(out / entry["maps"]) as file:
+                    np.save(file, np.asarray(why.maps))
             report["photos"].append(entry)
             tqdm.write(_printable(_summary(entry, out)), file=sys.stdout)
     finally:
@@ -142,21 +148,30 @@ def _quiet(photos: Sequence[Path]) -> bool | None:
     return True if len(photos) < 2 else None
 
 
-def _stems(photos: Sequence[Path], out: Path) -> list[str]:
+def _stems(photos: Sequence[Path], out: Path, save_maps: bool) -> list[str]:
     """A file name of its own for each photo: its stem, or stem-2, stem-3 ... where that is taken.
 
-    A photo that lies in `out` itself takes its name too, so that a PNG never replaces a photo.
+    A photo that lies in `out` itself takes its name too, and so does any file that no earlier call wrote.
     """
     taken = {_place(photo) for photo in photos}
     stems = []
     for photo in photos:
         stem, number = photo.stem, 1
-        while _place(out / f"{stem}.png") in taken:
+        while _place(out / f"{stem}.png") in taken or not _is_free(out, stem, save_maps):
             number += 1
             stem = f"{photo.stem}-{number}"
         taken.add(_place(out / f"{stem}.png"))
         stems.append(stem)
     return stems
+
+
+def _is_free(out: Path, stem: str, save_maps: bool) -> bool:
+    """Whether files of this stem would replace nothing but those of an earlier call, which notes in its PNG tell."""
+    picture, maps = out / f"{stem}.png", out / f"{stem}.npy"
+    notes = read_notes(picture)
+    if os.path.lexists(picture) and notes.get("Software") != SOFTWARE:
+        return False
+    return not save_maps or not os.path.lexists(maps) or notes.get("Maps") == ascii(maps.name)
 
 
 def _place(path: Path) -> str:
@@ -185,12 +200,6 @@ def _classes(card: Card, why: Explanation, worked_on: tuple[int, int], size: tup
     ]
 
 
-def _save_maps(out: Path, name: str, why: Explanation) -> str:
-    with whole_file(out / name) as file:
-        np.save(file, np.asarray(why.maps))
-    return name
-
-
 def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Explanation) -> None:
     sheet = draw_sheet(
         image,
@@ -205,7 +214,10 @@ def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Expl
         "or the whole photo where nothing speaks for the class. "
         f"{_maps_by(entry)} of the checkpoint {entry['checkpoint'] or 'given'}.",
     )
-    save_sheet(out / entry["picture"], sheet)
+    notes = {**read_notes(out / entry["picture"]), "Software": SOFTWARE}  # of maps that an earlier call saved, too
+    if "maps" in entry:
+        notes["Maps"] = ascii(entry["maps"])
+    save_sheet(out / entry["picture"], sheet, notes=notes)
 
 
 def _maps_by(entry: dict[str, Any]) -> str:

@@ -120,33 +120,6 @@ def test_unreadable_files_are_named_and_the_others_done(explain):
     assert explain("text.jpg")[0] == 1
 
 
-@pytest.mark.slow
-def test_photos_with_one_stem_keep_apart(explain):
-    for name in ("a/cat.png", "b/cat.jpg", "b/Cat.png", "cat-2.png"):
-        write(name)
-    code, _, _, report = explain("a/cat.png", "b/cat.jpg", "b/Cat.png", "cat-2.png", "--top", "1", "--save-maps")
-    pictures = [photo["picture"] for photo in report["photos"]]
-    assert code == 0
-    assert pictures == ["cat.png", "cat-2.png", "Cat-3.png", "cat-2-2.png"]
-    assert files("out") == sorted([*pictures, *(photo["maps"] for photo in report["photos"]), "explanations.json"])
-
-
-def test_a_photo_is_never_replaced(explain):
-    photo = write("out/cat.png")
-    before = photo.read_bytes()
-    report = explain(photo, "--top", "1")[3]
-    assert report["photos"][0]["picture"] == "cat-2.png"
-    assert photo.read_bytes() == before
-
-
-@pytest.mark.slow
-def test_a_second_run_replaces_the_first(explain):
-    photo = write("cat.png")
-    assert len(explain(photo, "--top", "2")[3]["photos"][0]["classes"]) == 2
-    assert len(explain(photo, "--top", "1")[3]["photos"][0]["classes"]) == 1
-    assert files("out") == ["cat.png", "explanations.json"]
-
-
 def test_labels_and_threshold(explain, params):
     image = data.chelsea()[:200:10, :300:10]  # 20 x 30, as all small photos here: boxes are compiled once a size
     _, _, _, report = explain(write("cat.png", image), "--label", "TABBY CAT", "--label", "3", "--threshold", "0.7")
@@ -244,10 +217,10 @@ def test_arguments_that_do_not_parse(argv, capsys):
 def test_a_broken_run_keeps_what_is_finished(explain, monkeypatch, error, code):
     photos, save = [write(f"{name}.png") for name in "abc"], photo_reports.save_sheet
 
-    def save_first(path, sheet):
+    def save_first(path, sheet, **options):
         if path.stem != "a":
             raise error
-        save(path, sheet)
+        save(path, sheet, **options)
 
     monkeypatch.setattr(photo_reports, "save_sheet", save_first)
     result, _, err, report = explain(*photos, "--top", "1")

@@ -29,7 +29,7 @@ def explain(
         label: a class to show instead of the top ones, by name or index; may be given several times.
         threshold: share of a map's maximum above which a pixel belongs to its box; the checkpoint's own by default.
         save_maps: write the raw maps too, as <photo>.npy (classes, height, width).
-        out: folder for the results.
+        out: folder for the results. Of the files there only those of an earlier call are replaced.
     """
     from skimage import data
 

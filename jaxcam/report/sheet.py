@@ -1,7 +1,7 @@
 """A sheet: one picture that shows a photo, and beside it where the network sees each of its classes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log, sqrt
 from typing import Any
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from jaxcam.arrays import Boxes, Maps, Photos
 from jaxcam.report.heatmaps import overlay
@@ -75,13 +75,31 @@ def draw_sheet(
     return page.figure
 
 
-def save_sheet(path: str | os.PathLike[str], sheet: Figure) -> None:
-    """Write a sheet as PNG: beside its place first, then renamed, so that it is there whole or not at all."""
+def save_sheet(path: str | os.PathLike[str], sheet: Figure, *, notes: Mapping[str, str] | None = None) -> None:
+    """Write a sheet as PNG: beside its place first, then renamed, so that it is there whole or not at all.
+
+    Args:
+        path: the PNG.
+        sheet: what `draw_sheet` drew.
+        notes: text entries of the PNG, which no viewer shows, for `read_notes`.
+    """
+    entries = PngImagePlugin.PngInfo()
+    for name, text in (notes or {}).items():
+        entries.add_text(name, text)
     canvas = FigureCanvasAgg(sheet)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # no part is transparent: a smaller file, sooner written
     with whole_file(path) as file:
-        Image.fromarray(pixels).save(file, "PNG", compress_level=COMPRESSION)
+        Image.fromarray(pixels).save(file, "PNG", compress_level=COMPRESSION, pnginfo=entries)
+
+
+def read_notes(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The text entries at the head of a PNG; none where there is no file, or one that is no PNG."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return {str(name): text for name, text in image.info.items() if isinstance(text, str)}
+    except Exception:  # noqa: BLE001 (a broken file raises errors of many kinds, and is nothing that we wrote)
+        return {}
 
 
 @dataclass(frozen=True)
