@@ -23,6 +23,7 @@ from jaxcam.whole_files import whole_file
 
 MAX_SIDE = 1024
 REPORT = "explanations.json"
+STEM_BYTES = 235  # of the 255 that a file name may have: room for a number and the suffix
 SOFTWARE = "jaxcam explain"  # a note in every picture: it may be replaced by a later run
 
 
@@ -49,7 +50,7 @@ def explain_photos(
     Args:
         params: a network's.
         photos: image files.
-        out: the folder for `<stem>.png` of each photo, `<stem>.npy` (n, h, w) of its maps where asked for, and
+        out: the folder for `<stem>.png` of each photo (a very long stem is cut), `<stem>.npy` (n, h, w) of its maps where asked for, and
             `explanations.json`.
         checkpoint: its name, for the report.
         method: of the maps, a name of `jaxcam.methods.table.METHODS`.
@@ -156,13 +157,21 @@ def _stems(photos: Sequence[Path], out: Path, save_maps: bool) -> list[str]:
     taken = {_place(photo) for photo in photos}
     stems = []
     for photo in photos:
-        stem, number = photo.stem, 1
+        start, number = _cut(photo.stem), 1
+        stem = start
         while _place(out / f"{stem}.png") in taken or not _is_free(out, stem, save_maps):
             number += 1
-            stem = f"{photo.stem}-{number}"
+            stem = f"{start}-{number}"
         taken.add(_place(out / f"{stem}.png"))
         stems.append(stem)
     return stems
+
+
+def _cut(stem: str) -> str:
+    """A stem in as many bytes as are left for it, without half a letter."""
+    while len(os.fsencode(stem)) > STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 def _is_free(out: Path, stem: str, save_maps: bool) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 
 @contextmanager
@@ -15,7 +16,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         path: the file; missing folders are made.
 
     Yields:
-        A binary file, written beside `path` first. An error in the block removes it again.
+        A binary file, written beside `path` first, under a name of its own. An error in the block removes it again.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as home:
@@ -28,7 +29,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not named after the file, whose name may be as long as names can be; nor by the process, which is not one a host.
+    beside = path.with_name(f".{uuid4().hex}.part")
     try:
         with beside.open("wb") as file:
             yield file

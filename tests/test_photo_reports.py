@@ -110,3 +110,23 @@ def test_a_second_run_replaces_the_first(explained):
     assert explained("b/cat.png", save_maps=True)[0]["picture"] == "cat.png"
     assert np.load("out/cat.npy").shape[0] == 1
     assert files("out") == ["cat.npy", "cat.png", "dog.png", "explanations.json"]
+
+
+@pytest.mark.parametrize(
+    "stem", ["a" * 240, "猫" * 80, "a" + "猫" * 80, "a" * 251], ids=["letters", "wide", "odd", "longest"]
+)
+def test_long_names_are_cut(explained, stem):
+    """At letters, and told apart; a photo after them is done too."""
+    names = [f"{folder}/{stem}.jpg" for folder in "ab"]
+    try:
+        for name in (*names, "cat.jpg"):
+            write(name)
+    except OSError:
+        pytest.skip("this file system has shorter names")
+    photos = explained(*names, "cat.jpg", "b" * 300 + ".jpg", save_maps=True)
+    pictures = [photo["picture"] for photo in photos]
+    start = pictures[0].removesuffix(".png")
+    assert stem.startswith(start)
+    assert 230 < len(start.encode()) <= 235
+    assert pictures == [f"{start}.png", f"{start}-2.png", "cat.png"]
+    assert files("out") == sorted([*pictures, *(photo["maps"] for photo in photos), "explanations.json"])
