@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.errors import FlaxError
 from jaxtyping import Array
 
@@ -96,14 +97,25 @@ def _fresh_variables(module, key, pixels):
 
 
 def make_network(name: str, num_classes: int, /, **options: Any) -> Classifier:
-    """The network of that name in the table; a list of JSON's, among its options, is a tuple."""
-    options = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
+    """The network of that name in the table, its options made plain."""
+    options = {option: plain_option(value) for option, value in options.items()}
     if options.keys() & {"name", "parent"}:  # every Flax module has these fields, which are no options
         raise ValueError(f"network {name}: got options {options}; name and parent are none of its options")
     try:
         return find_entry(name).build(num_classes, **options)
     except (TypeError, ArithmeticError, LookupError) as error:
         raise ValueError(f"network {name}: got options {options}: {error}") from None
+
+
+def plain_option(value: Any) -> Any:
+    """An option of a network with a list of JSON's as a tuple, and an integer of NumPy's as Python's.
+
+    >>> plain_option([[2, np.int64(1)], "max"])
+    ((2, 1), 'max')
+    """
+    if type(value) in (list, tuple):  # no named tuple, which would lose its names
+        return tuple(plain_option(part) for part in value)
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def find_entry(name: str) -> Entry:
@@ -122,12 +134,15 @@ def default_card(name: str, classes: tuple[str, ...]) -> Card:
 def network_shapes(network: Any, card: Card) -> Any:
     """The variables of a network for images of a card's size, as `jax.ShapeDtypeStruct`s: nothing is computed.
 
+    A network that was traced before, as by `init`, is not traced again.
+
     Raises:
         ValueError: for a network whose options contradict each other or the size.
     """
     try:
-        # The image is made inside, where it takes no memory: its size may be a hostile file's.
-        return jax.eval_shape(lambda key: network.init(key, sample_pixels(card)), jax.random.key(0))
+        # No image is made, which would take memory: its size may be a hostile file's.
+        pixels = jax.ShapeDtypeStruct((1, *card.image_size, card.channels), jnp.float32)
+        return _fresh_variables.eval_shape(network, jax.random.key(0), pixels)
     except (TypeError, ArithmeticError, LookupError, FlaxError) as error:
         raise _no_network(error) from error
 

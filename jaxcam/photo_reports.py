@@ -50,8 +50,8 @@ def explain_photos(
     Args:
         params: a network's.
         photos: image files.
-        out: the folder for `<stem>.png` of each photo (a very long stem is cut), `<stem>.npy` (n, h, w) of its maps where asked for, and
-            `explanations.json`.
+        out: the folder for `<stem>.png` of each photo (a very long stem is cut), `<stem>.npy` (n, h, w) of its maps
+            where asked for, and `explanations.json`.
         checkpoint: its name, for the report.
         method: of the maps, a name of `jaxcam.methods.table.METHODS`.
         stage: that the method looks at; None for its own.

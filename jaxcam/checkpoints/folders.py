@@ -16,10 +16,11 @@ from orbax.checkpoint import v1 as ocp
 
 from jaxcam.card import Card
 from jaxcam.checkpoints.card_file import card_from_json, read_card_file, write_card_file
-from jaxcam.checkpoints.hashes import check_hashes, file_hashes, leaf_differences, leaf_hashes
+from jaxcam.checkpoints.hashes import check_hashes, file_hashes, leaf_differences, leaf_hashes, listed
+from jaxcam.checkpoints.loadable import check_loadable
 from jaxcam.checkpoints.rounding import as_stored, rounded
 from jaxcam.networks import NETWORKS, Classifier
-from jaxcam.params import Params, make_network, network_shapes
+from jaxcam.params import Params, make_network, network_shapes, plain_option
 
 # Bundled checkpoints lie inside an installed package, and beside it in a clone.
 PACKAGE = Path(__file__).parent.parent
@@ -56,8 +57,7 @@ def load(checkpoint: str | os.PathLike, *, network: Classifier | None = None) ->
         expected = as_stored(expected, contents["leaves"])
         differences = leaf_differences(expected, contents["leaves"])
     if differences:
-        rest = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
-        raise ValueError(f"checkpoint {folder}: it holds another network's weights: {'; '.join(differences[:5])}{rest}")
+        raise ValueError(f"checkpoint {folder}: it holds another network's weights: {listed(differences)}")
     check_hashes(folder, "files", file_hashes(folder / "arrays"), contents["files"])
     with _named(folder, "its arrays cannot be read, restore the folder"):
         variables = ocp.load_checkpointables(folder / "arrays", {"variables": expected})["variables"]
@@ -88,7 +88,9 @@ def save(
 
     Raises:
         ValueError: for an existing folder, or one that is no checkpoint; a record that is no JSON; another dtype, or
-            one too small for a weight; or a model made from functions, which could not be loaded again.
+            one too small for a weight; or what could not be loaded again: a model made from functions, a card with
+            another number of classes than a network of the table, or other variables than the network needs (another
+            shape, a dtype such as float64, a further collection).
 
     >>> import jax, jaxcam, tempfile
     >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
@@ -100,6 +102,8 @@ def save(
     folder = Path(folder).absolute()
     if not isinstance(params.network, Classifier):
         raise ValueError("params: got a model made from functions; save its variables with Orbax instead")
+    told = _network_record(params.network)
+    check_loadable(params.network, params, named=bool(told))
     stored = params.variables if dtype is None else rounded(params.variables, dtype)
     if jax.process_index() == 0:
         check_place(folder, overwrite=overwrite)
@@ -114,7 +118,7 @@ def save(
         (fresh / "arrays" / "commit_success.txt").unlink(missing_ok=True)
         contents = {
             "card": asdict(params.card),
-            "record": {**_network_record(params.network), **_free_entries(record)},
+            "record": {**told, **_free_entries(record)},
             "leaves": leaf_hashes(stored),
             "files": file_hashes(fresh / "arrays"),
         }
@@ -247,8 +251,8 @@ def _network_record(network):
         usual = _fields(entry.build(given["num_classes"]))
         options = {key: value for key, value in given.items() if key not in usual or value != usual[key]}
         try:
+            options = json.loads(json.dumps(options))
             if make_network(name, given["num_classes"], **options) == network:
-                json.dumps(options)
                 matches.append({"network": name, "options": options})
         except (ValueError, TypeError):  # this network has no such option, or JSON no such value
             continue
@@ -259,7 +263,7 @@ def _fields(network):
     """The fields of backbone and head, which a table's options are named after."""
     parts = (network.backbone, network.head)
     return {
-        field.name: getattr(part, field.name)
+        field.name: plain_option(getattr(part, field.name))
         for part in parts
         for field in fields(part)
         if field.name not in ("parent", "name")

@@ -1,4 +1,4 @@
-"""Hashes of a checkpoint's leaves and files, and what to say where they differ."""
+"""Kinds and hashes of a checkpoint's leaves and files, and what to say where they differ."""
 
 import hashlib
 from pathlib import Path
@@ -18,6 +18,20 @@ def leaf_hashes(variables: Any) -> dict[str, dict[str, Any]]:
     return {name: told(np.asarray(leaf)) for name, leaf in _leaves(variables).items()}
 
 
+def leaf_kinds(variables: Any) -> dict[str, dict[str, Any]]:
+    """Shape and dtype of every leaf, by its path, as `leaf_hashes` has them: no leaf is read.
+
+    >>> leaf_kinds({"params": {"bias": np.zeros(3, np.float32)}})
+    {'params/bias': {'shape': [3], 'dtype': 'float32'}}
+    """
+
+    def told(leaf):
+        leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
+        return {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
+
+    return {name: told(leaf) for name, leaf in _leaves(variables).items()}
+
+
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file in a folder and below, by its path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -33,6 +47,12 @@ def leaf_differences(expected: Any, stored: dict[str, dict[str, Any]]) -> list[s
         for name in sorted(needed.keys() | held.keys())
         if needed.get(name) != held.get(name)
     ]
+
+
+def listed(differences: list[str]) -> str:
+    """Some of them, and how many more there are."""
+    rest = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
+    return "; ".join(differences[:5]) + rest
 
 
 def check_hashes(folder: Path, what: str, found: dict[str, Any], stored: dict[str, Any]) -> None:
