@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 from jaxtyping import Bool
-from PIL import ExifTags, Image, ImageChops
+from PIL import ExifTags, Image, ImageChops, TiffImagePlugin
 
 from jaxcam.arrays import Photos
 from jaxcam.records import Record
@@ -34,6 +34,7 @@ ORIENTATIONS = {
 def read_image(source: Source, *, orient: bool = False, max_side: int | None = None) -> Photos:
     """An image file as RGB: greyscale is replicated, transparency laid over white, 16 bits become 8.
 
+    So do 32, where the grey levels are those of 16: a file with others is refused, for it does not say what is white.
     Of an animation the first frame is read. Safe to call from many threads.
 
     Args:
@@ -48,7 +49,8 @@ def read_image(source: Source, *, orient: bool = False, max_side: int | None = N
 
     Raises:
         ValueError: names the file and says why it cannot be read (missing, empty, truncated, no image, above 179
-            megapixels), or for a `max_side` below 1.
+            megapixels, floating-point pixels, grey levels in 32 bits that are not those of 16), or for a `max_side`
+            below 1.
 
     >>> buffer = BytesIO()
     >>> Image.new("LA", (5, 4), (0, 0)).save(buffer, "PNG")  # black, but fully transparent
@@ -232,11 +234,25 @@ def _to_colours(image: Image.Image) -> Image.Image:
     """The image in RGB, or in RGBA where some of it may be transparent."""
     if image.mode == "F":
         raise ValueError("it has floating-point pixels; save it with 8 or 16 bits")
-    if image.mode.startswith("I"):  # the high byte, as Pillow does for 16-bit colours
-        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith("I"):
+        return Image.fromarray(_high_bytes(image)).convert("RGB")
     if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         image = ImageChops.invert(image)  # Pillow takes all CMYK JPEGs for Adobe's, which store inverted inks
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _high_bytes(image: Image.Image) -> np.ndarray:
+    """The high 8 bits of grey levels of more, as Pillow takes them of 16-bit colours."""
+    levels = np.asarray(image)
+    if image.mode == "I" and image.format != "PPM":  # 32 bits, or signed ones: the file does not say what is white
+        lowest, highest = levels.min(), levels.max()
+        if lowest < 0 or highest > 65535:
+            raise ValueError(f"it has grey levels from {lowest} to {highest}; save it with 8 or 16 bits")
+        if 0 < highest < 256:
+            either = "those of 8 bits or dark ones of 16"
+            raise ValueError(f"it has grey levels from {lowest} to {highest}, {either}; save it with 8 or 16 bits")
+    bits = image.tag_v2.get(258, (16,))[0] if isinstance(image, TiffImagePlugin.TiffImageFile) else 16
+    return (levels >> (min(bits, 16) - 8)).astype(np.uint8)
 
 
 def _fitted(height: int, width: int, max_side: int | None) -> tuple[int, int]:
