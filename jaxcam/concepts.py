@@ -111,7 +111,8 @@ def _beginning(rows: Array, num_concepts: int, key: Array) -> tuple[Array, Array
     shapes = (rows.shape[0], num_concepts), (num_concepts, rows.shape[1])
     scale = jnp.sqrt(rows.mean() / num_concepts)
     maps, directions = (
-        scale * jnp.abs(jax.random.normal(one, shape)) for one, shape in zip(jax.random.split(key), shapes, strict=True)
+        scale * jnp.abs(jax.random.normal(one, shape, jnp.float32))
+        for one, shape in zip(jax.random.split(key), shapes, strict=True)
     )
     return maps, directions
 

@@ -27,14 +27,14 @@ THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 def centre(params: Params, images: Images, labels: LabelsLike | None = None) -> Float[Array, "b h w"]:
     """Maps that are highest in the middle, whatever the image: 1 - distance to it, the corners' being 1."""
     height, width = images.shape[1:3]
-    y, x = jnp.linspace(-1, 1, height)[:, None], jnp.linspace(-1, 1, width)[None]
+    y, x = jnp.linspace(-1, 1, height, dtype=jnp.float32)[:, None], jnp.linspace(-1, 1, width, dtype=jnp.float32)[None]
     middle = 1 - jnp.sqrt((y**2 + x**2) / 2)
     return jnp.broadcast_to(middle[None], (len(images), height, width))
 
 
 def random(params: Params, images: Images, labels: LabelsLike | None = None) -> Float[Array, "b h w"]:
     """Maps of noise in 7x7 cells, another for each place in the batch."""
-    noise = jax.random.uniform(jax.random.key(0), (len(images), 7, 7))
+    noise = jax.random.uniform(jax.random.key(0), (len(images), 7, 7), jnp.float32)
     return jnp.asarray(resize(noise, images.shape[1:3], axis=1))
 
 

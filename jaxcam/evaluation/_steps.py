@@ -163,7 +163,7 @@ def _evidence(params: Params, images: Array, protocol: Protocol) -> Evidence:
 def _noise(index: Array, cells: tuple[int, ...]) -> Array:
     """Noise (b, y, x), the same for an image whatever the batch."""
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))(index)
-    return jax.vmap(lambda key: jax.random.uniform(key, cells))(keys)
+    return jax.vmap(lambda key: jax.random.uniform(key, cells, jnp.float32))(keys)
 
 
 def _on_grid(

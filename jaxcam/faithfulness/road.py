@@ -97,7 +97,7 @@ def _scores(
     def change(variant):
         most, count, key = variant
         removed = jnp.where(most, order < count, order >= pixels - count)
-        noise = std * jax.random.normal(key, shown.images.shape[1:])
+        noise = std * jax.random.normal(key, shown.images.shape[1:], jnp.float32)
         return imputed(shown.images, removed, noise)
 
     counts = jnp.array([int(share * pixels) for share in fractions] * 2)

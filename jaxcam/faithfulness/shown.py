@@ -24,7 +24,7 @@ ImageMaps = Float[Array, "b *space"]
 SCORES: dict[str, Callable[[Array], Array]] = {
     "probability": jax.nn.softmax,
     "logit": lambda logits: logits,
-    "correct": lambda logits: jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1]),
+    "correct": lambda logits: jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1], dtype=jnp.float32),
 }
 
 
@@ -68,7 +68,7 @@ def show(
     if mask is not None and mask.shape != (batch,):
         raise ValueError(f"mask: got shape {mask.shape} for {batch} images; give ({batch},)")
     space = shown.shape[1:-1]
-    fitted = jnp.zeros(shown.shape[:-1]) if maps is None else fit(jnp.asarray(maps, jnp.float32), space)
+    fitted = jnp.zeros(shown.shape[:-1], jnp.float32) if maps is None else fit(jnp.asarray(maps, jnp.float32), space)
     return Shown(shown, labels, fitted, jnp.ones(batch, bool) if mask is None else jnp.asarray(mask))
 
 

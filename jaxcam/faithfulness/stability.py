@@ -128,7 +128,7 @@ def max_sensitivity(
     shown = show(params, images, labels, mask=mask)
     maps = method(params, shown.images, shown.labels)
     key = jax.random.key(0) if key is None else key
-    largest = jnp.zeros(len(maps))
+    largest = jnp.zeros(len(maps), jnp.float32)
     for one in jax.random.split(key, num_samples):
         noisy = method(params, _noisy(shown.images, one, radius), shown.labels)
         largest = jnp.maximum(largest, _change(maps, noisy))
@@ -138,7 +138,7 @@ def max_sensitivity(
 
 @jax.jit
 def _noisy(images: Array, key: Array, radius: Array | float) -> Array:
-    return images + jax.random.uniform(key, images.shape[1:], minval=-radius, maxval=radius)[None]
+    return images + jax.random.uniform(key, images.shape[1:], jnp.float32, minval=-radius, maxval=radius)[None]
 
 
 @jax.jit

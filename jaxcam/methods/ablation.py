@@ -52,7 +52,7 @@ def _lost_of_mean(cut: Cut, targets: Targets) -> Array:
 
 def _lost(cut: Cut, targets: Targets, chunk: int) -> Array:
     """Likewise by a forward pass from the stage on without each channel."""
-    channels = jnp.arange(cut.cells.shape[-1])
+    channels = jnp.arange(cut.cells.shape[-1], dtype=jnp.int32)
 
     def lost_at(channel: Array) -> Array:
         without = cut.behind(jnp.where(channels == channel, 0, cut.cells))

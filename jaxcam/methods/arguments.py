@@ -65,7 +65,7 @@ def class_weights(labels: Array, num_classes: int) -> Float[Array, "b n c"]:
     rows = labels.reshape(batch, -1)
     # A label out of range becomes NaN, never another class's map.
     known = (rows >= 0) & (rows < num_classes)
-    return jnp.where(known[..., None], jax.nn.one_hot(rows, num_classes), jnp.nan)
+    return jnp.where(known[..., None], jax.nn.one_hot(rows, num_classes, dtype=jnp.float32), jnp.nan)
 
 
 def check_size(size: Size, space: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -124,7 +124,7 @@ def _fused(weights: Float[Array, "b heads t _t"], heads: str, discard: float) ->
     if weakest := int(discard * tokens**2):
         least = jnp.sort(fused.reshape(batch, -1), axis=-1)[:, weakest]
         fused = jnp.where(fused < least.reshape(batch, 1, 1), 0, fused)
-    fused = (fused + jnp.eye(tokens)[None]) / 2
+    fused = (fused + jnp.eye(tokens, dtype=jnp.float32)[None]) / 2
     return fused / fused.sum(axis=-1, keepdims=True)
 
 

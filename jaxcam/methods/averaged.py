@@ -52,7 +52,7 @@ def smooth_grad(
     keys = jax.random.split(jax.random.key(0) if key is None else key, num_samples)
 
     # Drawn in one loop, which compiles ten times faster than many draws; the noise of a copy is as large as an image.
-    noise = jax.lax.map(lambda key: std * scale * jax.random.normal(key, cut.pixels.shape[1:])[None], keys)
+    noise = jax.lax.map(lambda key: std * scale * jax.random.normal(key, cut.pixels.shape[1:], jnp.float32)[None], keys)
 
     def noisy(pixels: Array, noise: Array) -> Array:
         return pixels + noise

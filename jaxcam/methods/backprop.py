@@ -65,7 +65,7 @@ def input_x_gradient(cut: Cut, targets: Targets, *, channels: str = "sum") -> Ra
     >>> jaxcam.input_x_gradient(params, jnp.zeros((2, 32, 24, 3)), jnp.array([3, 1])).shape
     (2, 32, 24)
     """
-    changes = cut.pixels - pixels_of(cut, jnp.zeros(cut.pixels.shape[1:]))
+    changes = cut.pixels - pixels_of(cut, jnp.zeros(cut.pixels.shape[1:], jnp.float32))
     # A change of the network's pixels times their gradient is that of the image times its own: scales cancel.
     return for_each_label(lambda target: over_channels(changes * cut.pixel_gradient(target), channels), targets)
 

@@ -38,7 +38,7 @@ def sum_in_chunks(function: Callable[[Array], Array], total: int, chunk: int) ->
 def _chunks(total: int, chunk: int) -> Array:
     """Indices (steps, at most `chunk`) from 0 to at least `total`, of as few steps and as few too many as can be."""
     steps = -(-total // chunk)
-    return jnp.arange(steps * -(-total // steps)).reshape(steps, -1)
+    return jnp.arange(steps * -(-total // steps), dtype=jnp.int32).reshape(steps, -1)
 
 
 def check_counts(**counts: Any) -> None:
@@ -64,7 +64,7 @@ def baseline_pixels(cut: Cut, baseline: float | None) -> Array:
     """What masked-out pixels show (1, 1..., channels): a grey in [0, 1], or the network's 0, its mean colour."""
     shape = (1,) * (cut.pixels.ndim - 1) + cut.pixels.shape[-1:]
     if baseline is None:
-        return jnp.zeros(shape)
+        return jnp.zeros(shape, jnp.float32)
     if not 0 <= baseline <= 1:
         raise ValueError(f"baseline: got {baseline}; give a grey from 0 to 1, or None for the network's mean colour")
     return normalize_channels(jnp.full(shape, baseline, jnp.float32), cut.params.card.preprocessing)

@@ -115,4 +115,6 @@ def _highest_other(found: Array, wanted: Array) -> Array:
     found = found if found.ndim == wanted.ndim else found[..., None, :]
     taken = wanted != 0
     best = jnp.where(taken, -jnp.inf, found).argmax(axis=-1)
-    return jnp.where(taken.all(axis=-1, keepdims=True), jnp.nan, jax.nn.one_hot(best, wanted.shape[-1]))
+    return jnp.where(
+        taken.all(axis=-1, keepdims=True), jnp.nan, jax.nn.one_hot(best, wanted.shape[-1], dtype=jnp.float32)
+    )

@@ -108,10 +108,10 @@ def smooth_grad_cam_plus_plus(
 
     @jax.jit  # so that it is traced once, however often it is written out
     def gradients_at(pixels: Array, key: Array) -> Array:
-        noise = std * jax.random.normal(key, pixels.shape[1:])
+        noise = std * jax.random.normal(key, pixels.shape[1:], jnp.float32)
         return cut_at(cut.params, pixels + noise[None], cut.stage).gradients(targets)
 
-    pixels, sums = cut.pixels, [jnp.zeros((*targets.shape[:2], *cut.cells.shape[1:]))] * 3
+    pixels, sums = cut.pixels, [jnp.zeros((*targets.shape[:2], *cut.cells.shape[1:]), jnp.float32)] * 3
     # Written out: in a device's loop XLA runs backward passes many times slower on CPUs. One copy begins when the one
     # before has ended, so that memory does not grow with their number.
     for copy in range(num_samples):

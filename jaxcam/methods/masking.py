@@ -97,7 +97,7 @@ def ss_cam(
     key = jax.random.key(0) if key is None else key
 
     def with_noise(masks: Array, index: Array) -> Array:
-        return masks + std * jax.random.normal(jax.random.fold_in(key, index), masks.shape[1:])[None]
+        return masks + std * jax.random.normal(jax.random.fold_in(key, index), masks.shape[1:], jnp.float32)[None]
 
     return _map_of_masks(
         cut, targets, with_noise, num_samples, score=score, softmax=softmax, baseline=baseline, chunk=chunk, relu=relu

@@ -120,7 +120,7 @@ def occlusion(
     whole = scored(cut.logits, targets, score)
 
     def drop(index: Array) -> Array:
-        hidden = jnp.ones(())
+        hidden = jnp.ones((), jnp.float32)
         for cover, place in zip(covers, jnp.unravel_index(index, counts), strict=True):
             hidden = hidden[..., None] * jnp.expand_dims(jnp.asarray(cover)[place], range(hidden.ndim))
         return whole - pixel_scores(cut, masked(cut, 1 - hidden[None], background), targets, score)
@@ -140,7 +140,7 @@ def _space(cut: Cut) -> tuple[int, ...]:
 def _random_mask(key: Array, space: tuple[int, ...], cells: int, visible: float) -> Array:
     """One of RISE's masks (*space)."""
     # One draw for cells and shifts: each more would take as long to compile as a small network.
-    draws = jax.random.uniform(key, (cells ** len(space) + len(space),))
+    draws = jax.random.uniform(key, (cells ** len(space) + len(space),), jnp.float32)
     mask = (draws[: -len(space)] < visible).astype(jnp.float32).reshape((cells,) * len(space))
     for length, draw in zip(space, draws[-len(space) :], strict=True):
         cell = -(-length // cells)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxcam.networks.classifier import Backbone, Classifier
@@ -39,7 +40,7 @@ class Block(nn.Module):
         y = convolution(width, (7, 7), padding=3, name="depthwise", **options)(x)
         y = dense(4 * width, name="expand")(layer_norm(name="norm")(y))
         y = dense(width, name="project")(self.activation(y))
-        scale = self.param("layer_scale", nn.initializers.constant(1e-6), (width,))
+        scale = self.param("layer_scale", nn.initializers.constant(1e-6), (width,), jnp.float32)
         return x + StochasticDepth(self.drop)(y * scale.reshape(1, 1, 1, width), train)
 
 

@@ -52,7 +52,7 @@ class ClassMapHead(nn.Module):
         return features.mean(cells(features))
 
     def kernel(self) -> Kernel:
-        return jnp.eye(self.num_classes)
+        return jnp.eye(self.num_classes, dtype=jnp.float32)
 
 
 class FullyConnectedHead(nn.Module):

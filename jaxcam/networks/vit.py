@@ -115,10 +115,10 @@ class VisionTransformer(Backbone):
         self._check(images.shape[1:3])
         x = nn.Conv(self.width, (self.patch, self.patch), self.patch, padding=0, name="patches")(images)
         shape = (1 + math.prod(self.grid),) if self.class_token else self.grid
-        positions = self.param("positions", nn.initializers.normal(0.02), (*shape, self.width))
+        positions = self.param("positions", nn.initializers.normal(0.02), (*shape, self.width), jnp.float32)
         if not self.class_token:
             return x + resize(positions, x.shape[1:3], axis=0, method="bicubic")[None]
-        token = self.param("class_token", nn.initializers.zeros, (self.width,))
+        token = self.param("class_token", nn.initializers.zeros, (self.width,), jnp.float32)
         first = jnp.broadcast_to(token, (x.shape[0], 1, self.width))
         return jnp.concatenate([first, x.reshape(x.shape[0], -1, self.width)], axis=1) + positions[None]
 

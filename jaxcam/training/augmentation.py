@@ -30,11 +30,11 @@ def random_crop(
     """
     area_key, aspect_key, place_key, flip_key = jax.random.split(key, 4)
     space = jnp.array(image.shape[:2], jnp.float32)
-    share = jax.random.uniform(area_key, minval=area, maxval=1.0)
+    share = jax.random.uniform(area_key, (), jnp.float32, minval=area, maxval=1.0)
     bound = 0.0 if area == 1 else jnp.log(4 / 3)
-    aspect = jnp.exp(jax.random.uniform(aspect_key, minval=-bound, maxval=bound))
+    aspect = jnp.exp(jax.random.uniform(aspect_key, (), jnp.float32, minval=-bound, maxval=bound))
     window = space * jnp.minimum(jnp.sqrt(share) * jnp.stack([jnp.sqrt(aspect), 1 / jnp.sqrt(aspect)]), 1.0)
-    corner = jax.random.uniform(place_key, (2,)) * (space - window)
+    corner = jax.random.uniform(place_key, (2,), jnp.float32) * (space - window)
     scale = size / window
     crop = jax.image.scale_and_translate(
         image, (size, size, image.shape[2]), (0, 1), scale, -corner * scale, method="linear", antialias=True

@@ -34,7 +34,7 @@ def jitter_colour(key: Key[Array, ""], image: Float[Array, "h w 3"], *, strength
         raise ValueError(f"strength: got {strength}; give a number from 0 to 1")
     order_key, factor_key = jax.random.split(key)
     order = jax.random.permutation(order_key, 3)
-    factors = jax.random.uniform(factor_key, (3,), minval=1 - strength, maxval=1 + strength)
+    factors = jax.random.uniform(factor_key, (3,), jnp.float32, minval=1 - strength, maxval=1 + strength)
     for place in range(3):
         own = grey(image)
         plain = jnp.select([order[place] == 0, order[place] == 1], [jnp.zeros_like(own), own.mean()], own)

@@ -43,7 +43,9 @@ def prepare(
         images = jax.vmap(partial(jitter_colour, strength=recipe.colour))(colour_keys, images)
     if recipe.trivial_augment:
         images = jax.vmap(trivial_augment)(trivial_keys, images)
-    targets = optax.smooth_labels(jax.nn.one_hot(batch.labels, len(card.classes)), recipe.label_smoothing)
+    targets = optax.smooth_labels(
+        jax.nn.one_hot(batch.labels, len(card.classes), dtype=jnp.float32), recipe.label_smoothing
+    )
     images, targets = mix(mix_keys, images, targets, mixup_alpha=recipe.mixup, cutmix_alpha=recipe.cutmix)
     pixels = normalize_channels(images, card.preprocessing)
     if recipe.hide:

@@ -150,7 +150,7 @@ def _draw_beta(key: Array, alpha: float) -> Float[Array, ""]:
     """
     levels = np.linspace(0, 1, 4097)
     quantiles = jnp.asarray(betaincinv(alpha, alpha, levels), jnp.float32)
-    return jnp.interp(jax.random.uniform(key), jnp.asarray(levels, jnp.float32), quantiles)
+    return jnp.interp(jax.random.uniform(key, (), jnp.float32), jnp.asarray(levels, jnp.float32), quantiles)
 
 
 def _mix_pairs(

@@ -38,8 +38,8 @@ def trivial_augment(key: Key[Array, ""], image: Float[Array, "h w 3"]) -> Float[
     (8, 8, 3)
     """
     operation_key, step_key, sign_key = jax.random.split(key, 3)
-    operation = jax.random.randint(operation_key, (), 0, len(OPERATIONS))
-    step = jax.random.randint(step_key, (), 0, STEPS + 1)
+    operation = jax.random.randint(operation_key, (), 0, len(OPERATIONS), jnp.int32)
+    step = jax.random.randint(step_key, (), 0, STEPS + 1, jnp.int32)
     return apply_operation(image, operation, step, jax.random.rademacher(sign_key, (), jnp.int32))
 
 
@@ -78,7 +78,7 @@ def _warp(image: Array, drawn: dict[str, Array], step: Array, sign: Array) -> Ar
     shift = (sign * (32 * step // STEPS)).astype(jnp.float32)  # whole pixels and degrees, as in the authors' code
     angle = jnp.where(drawn["rotate"], jnp.deg2rad((sign * (135 * step // STEPS)).astype(jnp.float32)), 0.0)
     height, width, _ = image.shape
-    y, x = jnp.arange(0.5, height)[:, None], jnp.arange(0.5, width)[None, :]
+    y, x = jnp.arange(0.5, height, dtype=jnp.float32)[:, None], jnp.arange(0.5, width, dtype=jnp.float32)[None, :]
     across, down = x - width / 2, y - height / 2
     # Where each pixel comes from.
     source_x = width / 2 + jnp.cos(angle) * across - jnp.sin(angle) * down
@@ -126,9 +126,9 @@ def _smooth(image: Array) -> Array:
 def _map_levels(image: Array, drawn: dict[str, Array], step: Array) -> Array:
     """Each channel's 256 levels by a table of the operation drawn."""
     # A level of a channel is one number, since XLA adds and looks up by one index several times faster than by two.
-    places = jnp.round(image * 255).astype(jnp.int32) * 3 + jnp.arange(3)[None, None]
+    places = jnp.round(image * 255).astype(jnp.int32) * 3 + jnp.arange(3, dtype=jnp.int32)[None, None]
     counts = jnp.zeros(256 * 3, jnp.int32).at[places.ravel()].add(1).reshape(256, 3)
-    level = jnp.broadcast_to(jnp.arange(256)[:, None], (256, 3))
+    level = jnp.broadcast_to(jnp.arange(256, dtype=jnp.int32)[:, None], (256, 3))
     dropped_bits = 6 * step // STEPS
     tables = {
         "posterize": level >> dropped_bits << dropped_bits,
