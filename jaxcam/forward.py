@@ -92,7 +92,7 @@ def kernel_of(params: Params) -> Float[Array, "k c"]:
             "params: this network has no linear layer over pooled features (no kernel), so no class activation maps; "
             "use grad_cam"
         )
-    return jnp.asarray(kernel)
+    return jnp.asarray(kernel, jnp.float32)
 
 
 def preprocess(params: Params, images: Images, *, image_size: ImageSize = None) -> Pixels:
@@ -184,7 +184,7 @@ def normalize_channels(pixels: Float[Array, "*b_space channels"], preprocessing:
 @partial(jit_network, static_argnums=0)
 def _run(network: Any, variables: Any, pixels: Array) -> tuple[Array, Array]:
     maps = network.apply(variables, pixels, method="features")
-    return maps, network.apply(variables, maps, method="logits")
+    return maps, network.apply(variables, maps, method="logits").astype(jnp.float32)
 
 
 @partial(jit_network, static_argnums=(0, 3))

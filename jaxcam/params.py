@@ -169,7 +169,8 @@ def from_functions(
     """One's own model as `Params`: the same three functions that every network of jaxcam has.
 
     The functions get the variables first, so new weights need no new trace and gradients reach them. They are compared
-    by identity: make them once.
+    by identity: make them once. They may compute in another dtype, such as bfloat16: features are in it, and scores,
+    kernels, gradients and maps become float32.
 
     Args:
         features: (variables, images (b, h, w, channels) float32, preprocessed) -> (b, y, x, k).

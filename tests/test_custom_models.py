@@ -7,9 +7,13 @@ import pytest
 from skimage import data
 
 import jaxcam
+from jaxcam.card import Card, Preprocessing
+from jaxcam.methods.table import METHODS
 from tests.test_readme import blocks
 
 PHOTO = data.chelsea()
+PATTERNS = np.random.default_rng(1).integers(0, 2, (2, 8, 8, 3)).astype(np.float32)
+PLAIN = Card(tuple("abcd"), image_size=(8, 8), preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)))
 LABELS = np.array([2, 0])
 
 
@@ -99,3 +103,67 @@ def test_transformer():
     assert (expected > 0).any(axis=(1, 2)).all()
     found = jaxcam.grad_cam(params, PHOTO, LABELS, size="cells")
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.max())
+
+
+def tokens_of(weights, images):
+    """Of whole numbers, which every dtype has; one of them is no cell."""
+    cells = jax.nn.relu(images[:, ::2, ::2].astype(weights["in"].dtype) @ weights["in"]).reshape(len(images), 16, 6)
+    return jnp.concatenate([cells.max(axis=1, keepdims=True), cells], axis=1)
+
+
+def classes_of(weights, tokens):
+    return jax.nn.tanh(tokens.mean(axis=1)) @ weights["out"]
+
+
+def of_dtype(dtype):
+    random = np.random.default_rng(0)
+    shapes = {"in": (3, 6), "out": (6, 4)}
+    weights = {name: jnp.asarray(random.integers(-2, 3, shape), dtype) for name, shape in shapes.items()}
+    options = {"variables": weights, "card": PLAIN, "token_grid": (4, 4)}
+    return jaxcam.from_functions(tokens_of, classes_of, lambda weights: weights["out"], **options)
+
+
+COARSE = {
+    "cam": {},
+    "grad_cam": {},
+    "grad_cam_plus_plus": {},
+    "smooth_grad_cam_plus_plus": {"num_samples": 2, "std": 0.0},
+    "eigen_grad_cam": {},
+    "fem": {"num_stds": 1.0},
+    "score_cam": {},
+    "ablation_cam": {},
+    "full_grad": {},
+    "saliency": {},
+    "integrated_gradients": {"steps": 2},
+}
+
+
+@pytest.mark.parametrize("name", COARSE)
+def test_maps_of_a_model_that_computes_in_bfloat16(name):
+    """Those of the same model in float32, but for rounding."""
+    maps, expected = (
+        METHODS[name](of_dtype(dtype), PATTERNS, LABELS, size="cells", **COARSE[name])
+        for dtype in (jnp.bfloat16, jnp.float32)
+    )
+    assert maps.dtype == jnp.float32
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(maps, expected, rtol=0, atol=0.03 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_scores_of_a_model_that_computes_in_half_precision(dtype):
+    params, exact = of_dtype(dtype), of_dtype(jnp.float32)
+    assert jaxcam.features(params, PATTERNS).dtype == dtype
+    for change in (lambda params: params, jaxcam.with_probabilities):
+        scores = jaxcam.logits(change(params), PATTERNS)
+        assert scores.dtype == jnp.float32
+        np.testing.assert_allclose(scores, jaxcam.logits(change(exact), PATTERNS), atol=0.03)
+    shares = jaxcam.logits(jaxcam.with_probabilities(params), PATTERNS)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    alike = jaxcam.with_similarities(params, np.ones(6, np.float32))
+    np.testing.assert_allclose(jaxcam.logits(alike, PATTERNS).ravel(), cosines(exact), atol=0.01)
+
+
+def cosines(params):
+    means = np.asarray(jaxcam.features(params, PATTERNS), np.float64)[:, 1:].mean(axis=1)
+    return means.sum(axis=1) / np.linalg.norm(means, axis=1) / 6**0.5

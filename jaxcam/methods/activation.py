@@ -134,12 +134,12 @@ def cam_from_features(
 def _weigh(features: Array, kernel: Array, labels: Array, size: tuple[int, ...] | None, upsample: str) -> Array:
     if features.ndim < 3:
         raise ValueError(f"features: got {features.shape[1:]}, which has no cells; take what comes before it")
-    maps = weighed(features, _columns(kernel, labels))
+    maps = weighed(features.astype(jnp.float32), _columns(kernel, labels))
     # Weighing and resizing are both linear, so weighing first is exact and k times cheaper.
     if size is not None:
         check_rank(size, features.ndim - 2)
         maps = resize(maps, size, axis=2, method=upsample)
-    return maps.reshape(*label_axes(labels), *maps.shape[2:]).astype(jnp.float32)
+    return maps.reshape(*label_axes(labels), *maps.shape[2:])
 
 
 def _columns(kernel: Array, labels: Array) -> Array:

@@ -19,6 +19,8 @@ RawMaps = Float[Array, "b n *cells"]
 class Cut(NamedTuple):
     """A batch's forward pass, cut at a stage: all that a map method needs.
 
+    Everything is float32, also of a network that computes in another dtype behind the functions here.
+
     Attributes:
         params: the network's.
         pixels: (b, *space, channels), preprocessed.
@@ -78,7 +80,10 @@ def cut_at(params: Params, pixels: Pixels, stage: str | None = None, *, to_pixel
         return network.apply(params.variables, pixels, stage, method="features")
 
     def after(features: Array) -> Array:
-        return network.apply(params.variables, features, stage, method="logits")
+        return network.apply(params.variables, features, stage, method="logits").astype(jnp.float32)
+
+    def as_cells(features: Array) -> Array:
+        return cells_of(features, grid).astype(jnp.float32)
 
     pixels = jnp.asarray(pixels)
     features, to_image = jax.vjp(in_front, pixels) if to_pixels else (in_front(pixels), _not_asked_for)
@@ -87,10 +92,10 @@ def cut_at(params: Params, pixels: Pixels, stage: str | None = None, *, to_pixel
         params,
         pixels,
         stage,
-        cells=cells_of(features, grid),
+        cells=as_cells(features),
         logits=logits,
         behind=lambda cells: after(_with_cells(features, cells, grid)),
-        gradient=lambda target: cells_of(to_features(target)[0], grid),
+        gradient=lambda target: as_cells(to_features(target)[0]),
         pixel_gradient=lambda target: to_image(*to_features(target))[0],
     )
 
@@ -132,7 +137,8 @@ def weighed(cells: Cells, weights: Float[Array, "b n k"]) -> RawMaps:
 
 
 def _with_cells(features: Array, cells: Array, grid: tuple[int, ...] | None) -> Array:
-    """Features with other cells; tokens that belong to no cell stay as they are."""
+    """Features with other cells, of their own dtype; tokens that belong to no cell stay as they are."""
+    cells = cells.astype(features.dtype)
     if grid is None or features.ndim != 3:
         return cells
     batch, tokens, channels = features.shape

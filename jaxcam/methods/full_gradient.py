@@ -78,7 +78,7 @@ def full_gradients(cut: Cut, targets: Targets) -> FullGradients:
     rest, grid = scores_of(biases.pop(), targets), cut.params.network.token_grid
     gradients, parts = _mapped(backwards.pop(), targets), []
     for bias, backward in zip(reversed(biases), reversed(backwards), strict=True):
-        products = bias[:, None] * gradients
+        products = bias[:, None] * gradients.astype(jnp.float32)
         cells = jax.vmap(lambda part: cells_of(part, grid), in_axes=1, out_axes=1)(products)
         rest += _total(products) - _total(cells)
         parts.append(cells)
@@ -101,10 +101,11 @@ def _stages_of(params: Params) -> list[Callable[[Array], Array]]:
 
 
 def _affine(function: Callable[[Array], Array], x: Array) -> tuple[Array, Array, Callable[[Array], Array]]:
-    """y = function(x), y - J x, and the transpose of the Jacobian J, from one forward pass."""
+    """y = function(x), y - J x in float32, and the transpose of the Jacobian J, from one forward pass."""
     y, jacobian = jax.linearize(function, x)
     transposed = jax.linear_transpose(jacobian, x)
-    return y, y - jacobian(x), lambda gradient: transposed(gradient)[0]
+    bias = y.astype(jnp.float32) - jacobian(x).astype(jnp.float32)
+    return y, bias, lambda gradient: transposed(gradient.astype(y.dtype))[0]
 
 
 def _mapped(backward: Callable[[Array], Array], gradients: Array) -> Array:

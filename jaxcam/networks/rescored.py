@@ -77,12 +77,13 @@ class LogitScores(Rescored):
 
     def logits(self, variables: Any, features: Array, since: str | None = None) -> Array:
         """Everything after stage `since`."""
-        return self.scores(self.network.apply(variables["network"], features, self._stage(since), method="logits"))
+        logits = self.network.apply(variables["network"], features, self._stage(since), method="logits")
+        return self.scores(logits.astype(jnp.float32))
 
     def kernel(self, variables: Any) -> Array | None:
         """The (k, c) weights from pooled features to scores, or None."""
         kernel = self.network.apply(variables["network"], method="kernel") if self.linear else None
-        return None if kernel is None else self.scores(jnp.asarray(kernel))
+        return None if kernel is None else self.scores(jnp.asarray(kernel, jnp.float32))
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class FeatureScores(Rescored):
                 f"embeddings: got {embedded.shape} from this network, {objective.shape} to compare them with; "
                 "make the last axes equal, and embeddings (b, k)"
             )
-        return self.scores(objective, embedded)
+        return self.scores(objective, embedded.astype(jnp.float32))
 
     def kernel(self, variables: Any) -> Array | None:
         """The (k, c) weights from pooled features to scores, or None."""
