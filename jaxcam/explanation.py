@@ -16,6 +16,7 @@ from jaxcam.compilation import jit_network
 from jaxcam.forward import check_images, forward, kernel_of
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.methods.arguments import check_labels
+from jaxcam.methods.cut import cells_of
 from jaxcam.params import Params
 
 AT_ONCE = 16  # classes whose maps are made together where only their boxes are wanted
@@ -166,7 +167,8 @@ def answers(
 def _maps(params: Params, images: Array, features: Array, labels: Array, method: Callable[..., Array] | None) -> Array:
     if method is not None:
         return method(params, images, labels)
-    return cam_from_features(features, kernel_of(params), labels, size=images.shape[1:-1])
+    cells = cells_of(features, params.network.token_grid)
+    return cam_from_features(cells, kernel_of(params), labels, size=images.shape[1:-1])
 
 
 @partial(jit_network, static_argnames="method")

@@ -162,6 +162,26 @@ def test_in_two_steps(params):
     np.testing.assert_array_equal(found, ten_crop_cam(params, PHOTOS, LABELS, size=(9, 11), canvas=CANVAS).maps)
 
 
+def test_features_that_are_tokens(params):
+    """Of a network whose last tokens are its cells: the same as of the cells, which lie over the image."""
+
+    def tokens(mix, images):
+        cells = sampled(mix, images).reshape(len(images), -1, 7)
+        return jnp.concatenate([9 * cells[:, :2], cells], axis=1)
+
+    def scores(mix, features):
+        return features[:, 2:].mean(1) @ mix["kernel"]
+
+    options = {"variables": params.variables, "card": params.card, "token_grid": (3, 4)}
+    of_tokens = jaxcam.from_functions(tokens, scores, lambda mix: mix["kernel"], **options)
+    expected = ten_crop_cam(params, PHOTOS, LABELS, canvas=CANVAS)
+    check(ten_crop_cam(of_tokens, PHOTOS, LABELS, canvas=CANVAS), *expected)
+    for found, wanted in zip(
+        *(ten_crop_forward(one, PHOTOS, canvas=CANVAS) for one in (of_tokens, params)), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
 def test_nothing_to_show_and_a_label_out_of_range(params):
     """Of maps large enough that XLA's maximum over them would miss a NaN on some CPUs."""
     dark = jax.tree.map(jnp.zeros_like, params)

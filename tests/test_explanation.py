@@ -180,6 +180,32 @@ def test_boxes_alone(params, why, monkeypatch, method):
 
 
 @pytest.mark.slow
+def test_features_that_are_tokens(tmp_path):
+    """Of a network whose last tokens are its cells: the same as of the cells, which lie over the image."""
+
+    def cells(kernel, images):
+        return images[:, 4::8, 4::8]
+
+    def tokens(kernel, images):
+        found = cells(kernel, images)
+        found = found.reshape(found.shape[0], -1, 3)
+        return jnp.concatenate([9 * found[:, :1], found], axis=1)
+
+    kernel = jnp.asarray(np.random.default_rng(1).normal(size=(3, 5)), jnp.float32)
+    options = {"variables": kernel, "card": jaxcam.Card(CLASSES, image_size=(32, 24))}
+    of_cells = jaxcam.from_functions(cells, lambda kernel, x: x.mean((1, 2)) @ kernel, lambda kernel: kernel, **options)
+    of_tokens = jaxcam.from_functions(
+        tokens, lambda kernel, x: x[:, 1:].mean(1) @ kernel, lambda kernel: kernel, **options, token_grid=(4, 3)
+    )
+    expected = jaxcam.explain(of_cells, IMAGES, top=3)
+    assert_same(jaxcam.explain(of_tokens, IMAGES, top=3), expected)
+    alone = jaxcam.explain(of_tokens, IMAGES, top=3, maps=False)
+    np.testing.assert_allclose(alone.boxes, expected.boxes, atol=1e-5)
+    jaxcam.export(of_tokens, out=tmp_path / "tokens.jaxcam", photo_size=(40, 30), platforms=("cpu",))
+    found = jaxcam.load_exported(tmp_path / "tokens.jaxcam")(IMAGES)
+    np.testing.assert_allclose(found["maps"][:, :3], expected.maps, rtol=1e-4, atol=1e-5)
+
+
 def test_boxes_alone_need_no_room_for_all_maps():
     card = jaxcam.Card(classes=tuple(f"class {number}" for number in range(200)), image_size=(32, 32))
     params = jaxcam.init("resnet10", jax.random.key(0), card=card, width=8, stem="small")

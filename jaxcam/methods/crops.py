@@ -17,6 +17,7 @@ from jaxcam.forward import check_images, forward_pixels, kernel_of, preprocess, 
 from jaxcam.geometry import resize
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.methods.arguments import check_labels
+from jaxcam.methods.cut import cells_of
 from jaxcam.params import Params
 
 CANVAS = (256, 256)
@@ -105,8 +106,8 @@ def ten_crop_forward(
         canvas: (height, width) that the images are squashed to, at least the card's size.
 
     Returns:
-        Features (b, 10, y, x, k) and float32 probabilities (b, c). The first five crops are those of the corners and
-        the middle, the others their mirror images.
+        Features (b, 10, y, x, k), where they are tokens only those of cells, and float32 probabilities (b, c). The
+        first five crops are those of the corners and the middle, the others their mirror images.
 
     Raises:
         ValueError: for a canvas that is smaller than the card's size.
@@ -122,7 +123,8 @@ def ten_crop_forward(
     crops = ten_crops(pixels, corners, params.card.image_size).swapaxes(0, 1)
     features, logits = forward_pixels(params, crops.reshape(-1, *crops.shape[2:]))
     probabilities = jax.nn.softmax(logits).reshape(*crops.shape[:2], -1)
-    return features.reshape(*crops.shape[:2], *features.shape[1:]), probabilities.mean(axis=1)
+    cells = cells_of(features, params.network.token_grid)
+    return cells.reshape(*crops.shape[:2], *cells.shape[1:]), probabilities.mean(axis=1)
 
 
 def ten_crop_maps(
