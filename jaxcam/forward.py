@@ -126,27 +126,27 @@ def whole_lengths(size: Any, rank: int) -> tuple[int, ...] | None:
     return lengths if len(lengths) == rank and min(lengths) >= 1 else None
 
 
-def check_images(params: Params, images: Images) -> tuple[Array, bool]:
+def check_images(params: Params, images: Images, *, name: str = "images") -> tuple[Array, bool]:
     """Images as a batch, and whether one image was given without a batch axis.
 
     Shapes are always checked; the range of values for NumPy images only, since a device array is not waited for.
     """
     if not isinstance(images, np.ndarray | jax.Array):
-        raise ValueError(f"images: got a {type(images).__name__}; give one NumPy or JAX array, stacked to a batch")
+        raise ValueError(f"{name}: got a {type(images).__name__}; give one NumPy or JAX array, stacked to a batch")
     card = params.card
     rank = len(card.image_size)
     space = "h, w" if rank == 2 else ", ".join(["n"] * rank)
     if images.ndim not in (rank + 1, rank + 2) or images.shape[-1] != card.channels or 0 in images.shape:
         raise ValueError(
-            f"images: got shape {tuple(images.shape)}; "
+            f"{name}: got shape {tuple(images.shape)}; "
             f"give (b, {space}, {card.channels}) or one ({space}, {card.channels})"
         )
     if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(f"images: got {images.dtype}; give uint8 in 0..255 or floating point in [0, 1]")
+        raise ValueError(f"{name}: got {images.dtype}; give uint8 in 0..255 or floating point in [0, 1]")
     if isinstance(images, np.ndarray) and images.dtype != np.uint8:
         low, high = images.min(), images.max()
         if not (low >= 0 and high <= 1):  # false for NaN too
-            raise ValueError(f"images: got values from {low} to {high}; give floats in [0, 1], or uint8 in 0..255")
+            raise ValueError(f"{name}: got values from {low} to {high}; give floats in [0, 1], or uint8 in 0..255")
         images = images.astype(np.float32)
     single = images.ndim == rank + 1
     return jnp.asarray(images)[None] if single else jnp.asarray(images), single

@@ -163,12 +163,30 @@ def test_features_that_are_the_same_everywhere_give_zeros():
     np.testing.assert_array_equal(np.isnan(maps[0]).all((1, 2)), [False, True])
 
 
+@pytest.mark.parametrize("name, options", [
+    ("score_cam", {}), ("ss_cam", {"num_samples": 2}), ("is_cam", {"num_samples": 2}),
+    ("rise", {"num_masks": 3, "cells": 2}), ("occlusion", {"window": 4}),
+])  # fmt: skip
+def test_a_baseline_is_a_number_of_any_kind(name, options):
+    def maps_on(baseline):
+        images = images_of(SPACES[0])
+        return getattr(jaxcam, name)(block_params(SPACES[0]), images, LABELS, baseline=baseline, **options)
+
+    expected = maps_on(0.5)
+    assert np.abs(expected - maps_on(None)).max() > 1e-3
+    for number in (np.array(0.5), jnp.float32(0.5)):
+        np.testing.assert_allclose(maps_on(number), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(maps_on)(0.5), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "name, options, message",
     [
         ("score_cam", {"chunk": 0}, "chunk: got 0; give a whole number of at least 1"),
         ("score_cam", {"score": "loss"}, "score: got 'loss'; use one of logit, probability"),
         ("score_cam", {"baseline": 2.0}, r"baseline: got 2.0; give a grey from 0 to 1"),
+        ("score_cam", {"baseline": np.array(2.0)}, r"baseline: got 2.0; give a grey from 0 to 1"),
+        ("rise", {"baseline": np.zeros(3, np.float32)}, r"baseline: got shape \(3,\); give a grey from 0 to 1"),
         ("ss_cam", {"num_samples": 0}, "num_samples: got 0"),
         ("ablation_cam", {"chunk": -1}, "chunk: got -1"),
         ("rise", {"visible": 0.0}, "visible: got 0.0; give a probability"),

@@ -86,6 +86,22 @@ def test_integrated_gradients_are_complete():
     check(maps.sum((2, 3)), np.take_along_axis(after - before, rows, axis=1), 1e-4)
 
 
+def test_baselines_of_every_kind(params):
+    """A uint8 image as one of floats, under jit and float64 too; numbers of every kind."""
+    pixels = np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)
+
+    def maps_from(baseline):
+        return jaxcam.integrated_gradients(params, IMAGES, LABELS, baseline=baseline, steps=2)
+
+    expected = maps_from((pixels / 255).astype(np.float32))
+    for one in (pixels, jnp.asarray(pixels), pixels / 255):
+        check(maps_from(one), expected)
+    check(jax.jit(maps_from)(pixels), expected)
+    expected = maps_from(np.full((6, 8, 3), 0.25, np.float32))
+    for number in (0.25, np.array(0.25), jnp.float32(0.25)):
+        check(maps_from(number), expected)
+
+
 def test_accelerators_loop(params, monkeypatch):
     """Which CPUs do not."""
 
@@ -175,6 +191,13 @@ def test_networks_that_cannot_be_guided(method):
     ("smooth_grad", {"num_samples": 0}, "num_samples: got 0; give"),
     ("integrated_gradients", {"steps": 0}, "steps: got 0; give"),
     ("integrated_gradients", {"baseline": IMAGES}, r"baseline: got shape \(3, 6, 8, 3\); .* one image \(h, w, 3\)"),
+    ("integrated_gradients", {"baseline": 255 * IMAGES[0]}, "baseline: got values from .*; give floats in"),
+    ("integrated_gradients", {"baseline": -IMAGES[0]}, "baseline: got values from -"),
+    ("integrated_gradients", {"baseline": np.zeros((6, 8, 3), np.int32)}, "baseline: got int32; give uint8 in 0..255"),
+    ("integrated_gradients", {"baseline": jnp.zeros((6, 8, 3), jnp.int32)}, "baseline: got int32; give uint8"),
+    ("integrated_gradients", {"baseline": IMAGES[0, ..., :2]}, r"baseline: got shape \(6, 8, 2\); .* one image"),
+    ("integrated_gradients", {"baseline": 1.5}, "baseline: got 1.5; give a grey from 0 to 1, or an image"),
+    ("integrated_gradients", {"baseline": np.array(1.5)}, "baseline: got 1.5; give a grey from 0 to 1, or an image"),
     ("guided_grad_cam", {"stage": "fc6"}, r"stage: fc6 gives \(7,\), which has no cells"),
 ])  # fmt: skip
 def test_mistakes(params, method, options, message):

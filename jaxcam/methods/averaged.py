@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxcam.forward import preprocess
+from jaxcam.forward import check_images, preprocess
 from jaxcam.methods.backprop import over_channels, pixel_scale, pixels_of
 from jaxcam.methods.chunks import check_counts
 from jaxcam.methods.cut import Cut, RawMaps, Targets, cut_at
 from jaxcam.methods.map_method import map_method
+from jaxcam.params import Params
 
 
 @map_method(on_pixels=True, takes_stage=False)
@@ -61,7 +62,17 @@ def smooth_grad(
     return over_channels(gradients * scale[None], channels)
 
 
-@map_method(on_pixels=True, takes_stage=False)
+def _with_checked_baseline(params: Params, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, where a baseline of an image's shape is as images are; `_baseline_pixels` tells of other shapes."""
+    baseline, rank = options.get("baseline"), len(params.card.image_size)
+    if not isinstance(baseline, np.ndarray | jax.Array) or baseline.ndim != rank + 1:
+        return options
+    if baseline.shape[-1] != params.card.channels:
+        return options
+    return {**options, "baseline": check_images(params, baseline, name="baseline")[0][0]}
+
+
+@map_method(on_pixels=True, takes_stage=False, check=_with_checked_baseline)
 def integrated_gradients(
     cut: Cut, targets: Targets, *, baseline: float | Array = 0.0, steps: int = 50, channels: str = "sum"
 ) -> RawMaps:
@@ -73,7 +84,8 @@ def integrated_gradients(
     in captum; the paper adds up steps of equal length.
 
     Args:
-        baseline: B, a number in [0, 1], or one image as an array, resized as the others are. The default is black.
+        baseline: B, a number in [0, 1], or one image as an array, uint8 or float in [0, 1], resized as the others are.
+            The default is black.
         steps: number of points on the way; the paper takes 20 to 300.
         channels: "sum" of signed values, as in the paper, "absolute" for the sum of absolute ones, "max" for the
             largest of these.
@@ -108,7 +120,8 @@ def _baseline_pixels(cut: Cut, baseline: float | Array) -> Float[Array, "1 *spac
         raise ValueError(
             f"baseline: got shape {baseline.shape}; give a number, or one image ({space}, {shape[-1]}) for all"
         )
-    return jnp.asarray(preprocess(cut.params, baseline[None], image_size=shape[:-1]))
+    batch, _ = check_images(cut.params, baseline, name="baseline")
+    return jnp.asarray(preprocess(cut.params, batch, image_size=shape[:-1]))
 
 
 def _mean_gradients(

@@ -60,13 +60,15 @@ def pixel_scores(cut: Cut, pixels: Array, targets: Targets, score: str) -> Float
     return scored(forward_pixels(cut.params, pixels)[1], targets, score)
 
 
-def baseline_pixels(cut: Cut, baseline: float | None) -> Array:
+def baseline_pixels(cut: Cut, baseline: float | Array | None) -> Array:
     """What masked-out pixels show (1, 1..., channels): a grey in [0, 1], or the network's 0, its mean colour."""
     shape = (1,) * (cut.pixels.ndim - 1) + cut.pixels.shape[-1:]
     if baseline is None:
         return jnp.zeros(shape, jnp.float32)
-    if not 0 <= baseline <= 1:
-        raise ValueError(f"baseline: got {baseline}; give a grey from 0 to 1, or None for the network's mean colour")
+    given = f"shape {jnp.shape(baseline)}" if jnp.ndim(baseline) else baseline
+    # The value of a JAX array is not known where methods are traced.
+    if jnp.ndim(baseline) or not (isinstance(baseline, jax.Array) or 0 <= baseline <= 1):
+        raise ValueError(f"baseline: got {given}; give a grey from 0 to 1, or None for the network's mean colour")
     return normalize_channels(jnp.full(shape, baseline, jnp.float32), cut.params.card.preprocessing)
 
 

@@ -27,6 +27,7 @@ from jaxcam.params import Params
 
 # A method proper: (cut, targets (b, n, c), **options) -> raw maps (b, n, *cells).
 Core = Callable[..., Array]
+Check = Callable[[Params, dict[str, Any]], dict[str, Any]]
 
 
 @runtime_checkable
@@ -49,16 +50,19 @@ class MapMethod(Protocol):
     ) -> Float[Array, "..."]: ...
 
 
-def map_method(*, on_pixels: bool = False, takes_stage: bool = True) -> Callable[[Core], MapMethod]:
+def map_method(
+    *, on_pixels: bool = False, takes_stage: bool = True, check: Check | None = None
+) -> Callable[[Core], MapMethod]:
     """Make a map method of its core, `core(cut, targets (b, n, c), **options) -> raw maps (b, n, *cells)`.
 
     The method takes `params, images, labels` and, by name, `size`, `upsample`, `image_size`, `stage` and the options of
-    the core. Arrays among the options are traced, all else is static. Its docstring is the core's, with words on what
-    all have in common where it says "Args:".
+    the core. Arrays among the options are traced; all else is static, and NumPy's single numbers too. Its docstring is
+    the core's, with words on what all have in common where it says "Args:".
 
     Args:
         on_pixels: the maps lie on the network's pixels. They are antialiased where they shrink.
         takes_stage: the method looks at the output of a stage.
+        check: `(params, options) -> options`, called with the options of the core while their values can still be seen.
 
     >>> @map_method()
     ... def brightest(cut, targets):
@@ -72,10 +76,10 @@ def map_method(*, on_pixels: bool = False, takes_stage: bool = True) -> Callable
     >>> brightest(params, jnp.zeros((2, 32, 24, 3)), jnp.array([1, 4]), stage="layer3", size="cells").shape
     (2, 28, 28)
     """
-    return partial(_public, on_pixels=on_pixels, takes_stage=takes_stage)
+    return partial(_public, on_pixels=on_pixels, takes_stage=takes_stage, check=check)
 
 
-def _public(core: Core, *, on_pixels: bool, takes_stage: bool) -> MapMethod:
+def _public(core: Core, *, on_pixels: bool, takes_stage: bool, check: Check | None) -> MapMethod:
     hidden = ("options",) if takes_stage else ("options", "stage")
 
     def method(
@@ -98,9 +102,7 @@ def _public(core: Core, *, on_pixels: bool, takes_stage: bool) -> MapMethod:
         if labels is not None:
             num_classes = jax.eval_shape(forward_pixels, params, pixels)[1].shape[1]
             labels = check_targets(labels, batch=images.shape[0], single=single, num_classes=num_classes)
-        arrays = {name: value for name, value in options.items() if isinstance(value, jax.Array | np.ndarray)}
-        static = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-        settings = tuple(sorted((name, value) for name, value in static.items() if name not in arrays))
+        settings, arrays = _static_and_traced(options if check is None else check(params, options))
         maps = _run(core, on_pixels, settings, stage, params, pixels, labels, arrays)
         if size is not None:
             check_rank(size, maps.ndim - (1 if labels is None else len(label_axes(labels))))
@@ -115,6 +117,15 @@ def _public(core: Core, *, on_pixels: bool, takes_stage: bool) -> MapMethod:
     wrapped.__annotations__ = {**method.__annotations__}
     wrapped.__doc__ = _documented(core, on_pixels=on_pixels, takes_stage=takes_stage)
     return with_core(wrapped, core, on_pixels=on_pixels, takes_stage=takes_stage)
+
+
+def _static_and_traced(options: dict[str, Any]) -> tuple[tuple[tuple[str, Any], ...], dict[str, Any]]:
+    """Options as what a program is compiled for, and the arrays that it is given."""
+    single = {name: value.item() for name, value in options.items() if isinstance(value, np.ndarray) and not value.ndim}
+    options = {**options, **single}
+    arrays = {name: value for name, value in options.items() if isinstance(value, jax.Array | np.ndarray)}
+    static = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    return tuple(sorted((name, value) for name, value in static.items() if name not in arrays)), arrays
 
 
 def with_core(method: Any, core: Core, *, on_pixels: bool, takes_stage: bool) -> MapMethod:

@@ -24,7 +24,7 @@ def score_cam(
     *,
     score: str = "logit",
     softmax: bool = True,
-    baseline: float | None = None,
+    baseline: float | Array | None = None,
     chunk: int = 32,
     relu: bool = True,
 ) -> RawMaps:
@@ -66,7 +66,7 @@ def ss_cam(
     std: float = 2.0,
     score: str = "logit",
     softmax: bool = True,
-    baseline: float | None = None,
+    baseline: float | Array | None = None,
     chunk: int = 32,
     relu: bool = True,
 ) -> RawMaps:
@@ -112,7 +112,7 @@ def is_cam(
     num_samples: int = 10,
     score: str = "logit",
     softmax: bool = True,
-    baseline: float | None = None,
+    baseline: float | Array | None = None,
     chunk: int = 32,
     relu: bool = True,
 ) -> RawMaps:
@@ -161,7 +161,7 @@ def _map_of_masks(
     *,
     score: str,
     softmax: bool,
-    baseline: float | None,
+    baseline: float | Array | None,
     chunk: int,
     relu: bool,
 ) -> RawMaps:

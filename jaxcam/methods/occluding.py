@@ -35,7 +35,7 @@ def rise(
     cells: int = 7,
     visible: float = 0.5,
     score: str = "probability",
-    baseline: float | None = None,
+    baseline: float | Array | None = None,
     chunk: int = 32,
 ) -> RawMaps:
     """RISE: the mean score of randomly masked images in which a pixel is seen.
@@ -86,7 +86,7 @@ def occlusion(
     window: int | tuple[int, ...] | None = None,
     stride: int | tuple[int, ...] | None = None,
     score: str = "probability",
-    baseline: float | None = None,
+    baseline: float | Array | None = None,
     chunk: int = 32,
 ) -> RawMaps:
     """Occlusion maps: what the score loses, on average, to the windows that hide a pixel.
