@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from jaxcam.arrays import Images, Labels, type_of_array
 from jaxcam.box_rules import boxes, check_threshold
 from jaxcam.compilation import jit_network
-from jaxcam.forward import check_images, forward, kernel_of
+from jaxcam.forward import check_images, class_probabilities, forward, kernel_of
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.methods.arguments import check_labels
 from jaxcam.methods.cut import cells_of
@@ -29,7 +29,7 @@ class Explanation:
     Attributes:
         labels: int32 (b, n) classes, the most probable first where they were not given.
         names: their readable names, b tuples of n.
-        probabilities: float32 (b, n), the softmax over all classes.
+        probabilities: float32 (b, n), the softmax over all classes; the scores of `with_probabilities` as they are.
         maps: float32 (b, n, h, w), raw maps of the images' size; None where only boxes were asked for.
         boxes: float32 (b, n, 4), half-open (x0, y0, x1, y1) in pixels of the images, read off the maps.
 
@@ -156,7 +156,8 @@ def answers(
         raise ValueError(f"top: got {top}; this network has {num_classes} classes, give 1 to {num_classes}")
     chosen = jax.lax.top_k(logits, top)[1] if labels is None else labels.reshape(images.shape[0], -1)
     threshold = params.card.threshold if threshold is None else threshold
-    found = {"labels": chosen, "probabilities": jnp.take_along_axis(jax.nn.softmax(logits), chosen, axis=1)}
+    probabilities = class_probabilities(params, logits)
+    found = {"labels": chosen, "probabilities": jnp.take_along_axis(probabilities, chosen, axis=1)}
     if not maps:
         share = check_threshold(threshold, chosen.shape, zero=False)
         return {**found, "boxes": _boxes_alone(params, images, features, chosen, share, method)}

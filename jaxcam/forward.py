@@ -84,6 +84,12 @@ def forward_pixels(params: Params, pixels: Pixels) -> tuple[Float[Array, "b *cel
     return _run(params.network, params.variables, pixels)
 
 
+def class_probabilities(params: Params, scores: Float[Array, "*b c"]) -> Float[Array, "*b c"]:
+    """Class scores as probabilities: their softmax, or themselves where `with_probabilities` has made them so."""
+    network: Any = params.network
+    return scores if network.gives_probabilities else jax.nn.softmax(scores)
+
+
 def kernel_of(params: Params) -> Float[Array, "k c"]:
     """The weights (k, c) that class activation maps are made of; a ValueError for a network that has none."""
     kernel: Any = params.network.apply(params.variables, method="kernel")

@@ -41,7 +41,9 @@ def with_probabilities(params: Params, *, activation: str = "softmax") -> Params
         activation: "softmax", "log_softmax" or "sigmoid".
 
     Returns:
-        Params with the same classes. They have no kernel, so no `cam`.
+        Params with the same classes. They have no kernel, so no `cam`. Where probabilities are asked for, as by
+        `jaxcam.explain` or score="probability", they are these scores; those of "sigmoid" need not add up to 1. Of
+        "log_softmax" they are the softmax as ever, which undoes the logarithm.
 
     Raises:
         ValueError: for an unknown activation.
@@ -55,7 +57,8 @@ def with_probabilities(params: Params, *, activation: str = "softmax") -> Params
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation: got {activation!r}; use one of {', '.join(ACTIVATIONS)}")
-    network: Any = LogitScores(params.network, ACTIVATIONS[activation])
+    given = activation in ("softmax", "sigmoid")
+    network: Any = LogitScores(params.network, ACTIVATIONS[activation], gives_probabilities=given)
     return params.replace(variables=_around(params), network=network)
 
 

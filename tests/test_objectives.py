@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import jaxcam
+from jaxcam.faithfulness.shown import scores_of_images, shown_images
+from jaxcam.methods.crops import ten_crop_forward
 from tests.staged_network import CARD, CLASSES, cells_of, images_of, linear_of, staged_params
 
 pytestmark = pytest.mark.slow
@@ -56,6 +58,26 @@ def test_probabilities_and_their_grad_cam(params, activation):
     expected = np.einsum("byxk,kc,bc->byx", cells, kernel, weights) / 6
     close(jaxcam.grad_cam(of, PHOTOS, LABELS, **CELLS), expected)
     assert of.card == params.card
+
+
+@pytest.mark.parametrize("activation", ["softmax", "log_softmax", "sigmoid"])
+def test_probabilities_are_probabilities_as_they_are(params, activation):
+    """Of explanations, ten crops, masked images and measures."""
+    scores = plain_scores(params)
+    p = 1 / (1 + np.exp(-scores)) if activation == "sigmoid" else softmax(scores)
+    of = jaxcam.with_probabilities(params, activation=activation)
+    why = jaxcam.explain(of, PHOTOS, top=2, method=jaxcam.grad_cam)
+    close(why.probabilities, -np.sort(-p, axis=1)[:, :2])
+    shown = shown_images(params, PHOTOS)
+    close(
+        scores_of_images(of, shown, jnp.asarray(LABELS), "probability"), np.take_along_axis(p, LABELS[:, None], 1)[:, 0]
+    )
+    everything = jaxcam.rise(of, PHOTOS, LABELS, num_masks=2, visible=1.0, size="cells")  # nothing is masked
+    close(everything, np.broadcast_to(np.take_along_axis(p, LABELS[:, None], 1)[..., None], everything.shape))
+    crops = ten_crop_forward(of, PHOTOS, canvas=params.card.image_size)[1]
+    mirrored = jaxcam.logits(params, PHOTOS[:, :, ::-1])
+    q = 1 / (1 + np.exp(-mirrored)) if activation == "sigmoid" else softmax(mirrored)
+    close(crops, (p + q) / 2)
 
 
 def test_gradient_of_a_probability_at_the_pixels(params):

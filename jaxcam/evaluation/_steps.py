@@ -16,7 +16,7 @@ from jaxcam.box_rules import boxes
 from jaxcam.box_rules.release import boxes_on_host, call_for_each
 from jaxcam.compilation import cpu_options
 from jaxcam.evaluation.protocol import Protocol
-from jaxcam.forward import kernel_of, preprocess
+from jaxcam.forward import class_probabilities, kernel_of, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import class_weights
 from jaxcam.methods.crops import ten_crop_forward, ten_crop_maps
@@ -157,7 +157,7 @@ def _evidence(params: Params, images: Array, protocol: Protocol) -> Evidence:
         return method.core(cut, class_weights(labels, cut.logits.shape[1]))
 
     cells = (cut.pixels if method.on_pixels else cut.cells).shape[1:3]
-    return Evidence(cut.logits, jax.nn.softmax(cut.logits), maps_of, cells)
+    return Evidence(cut.logits, class_probabilities(params, cut.logits), maps_of, cells)
 
 
 def _noise(index: Array, cells: tuple[int, ...]) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxcam.arrays import Images, LabelsLike, type_of_array
-from jaxcam.forward import check_images, forward_pixels, normalize_channels, resized_images
+from jaxcam.forward import check_images, class_probabilities, forward_pixels, normalize_channels, resized_images
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import check_labels
 from jaxcam.methods.chunks import check_counts, map_in_chunks
@@ -20,11 +20,11 @@ MaskLike = Bool[type_of_array, " b"] | None
 ShownImages = Float[Array, "b *space channels"]
 ImageMaps = Float[Array, "b *space"]
 
-# (b, c) logits -> (b, c) scores, of which each image's is that of its label.
-SCORES: dict[str, Callable[[Array], Array]] = {
-    "probability": jax.nn.softmax,
-    "logit": lambda logits: logits,
-    "correct": lambda logits: jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1], dtype=jnp.float32),
+# params, (b, c) logits -> (b, c) scores, of which each image's is that of its label.
+SCORES: dict[str, Callable[[Params, Array], Array]] = {
+    "probability": class_probabilities,
+    "logit": lambda params, logits: logits,
+    "correct": lambda params, logits: jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1], dtype=jnp.float32),
 }
 
 
@@ -98,7 +98,8 @@ def scores_of_images(params: Params, images: ShownImages, labels: Int[Array, " b
     """
     if score not in SCORES:
         raise ValueError(f"score: got {score!r}; use one of {', '.join(SCORES)}")
-    values = SCORES[score](forward_pixels(params, normalize_channels(images, params.card.preprocessing))[1])
+    logits = forward_pixels(params, normalize_channels(images, params.card.preprocessing))[1]
+    values = SCORES[score](params, logits)
     take: Any = jax.vmap(lambda row, label: row.at[label].get(**_VISIBLE))
     return take(values, labels)
 

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxcam.forward import forward_pixels, normalize_channels, whole_lengths
+from jaxcam.forward import class_probabilities, forward_pixels, normalize_channels, whole_lengths
 from jaxcam.methods.cut import Cut, Targets, scores_of
+from jaxcam.params import Params
 
 SCORES = ("logit", "probability")
 
@@ -48,16 +49,16 @@ def check_counts(**counts: Any) -> None:
             raise ValueError(f"{name}: got {count!r}; give a whole number of at least 1")
 
 
-def scored(logits: Float[Array, "b c"], targets: Targets, score: str) -> Float[Array, "b n"]:
-    """The score of each label: its logit, or its probability by a softmax over all classes."""
+def scored(params: Params, logits: Float[Array, "b c"], targets: Targets, score: str) -> Float[Array, "b n"]:
+    """The score of each label: its logit, or its probability."""
     if score not in SCORES:
         raise ValueError(f"score: got {score!r}; use one of {', '.join(SCORES)}")
-    return scores_of(jax.nn.softmax(logits) if score == "probability" else logits, targets)
+    return scores_of(class_probabilities(params, logits) if score == "probability" else logits, targets)
 
 
 def pixel_scores(cut: Cut, pixels: Array, targets: Targets, score: str) -> Float[Array, "b n"]:
     """The scores of other pixels in place of the batch's own."""
-    return scored(forward_pixels(cut.params, pixels)[1], targets, score)
+    return scored(cut.params, forward_pixels(cut.params, pixels)[1], targets, score)
 
 
 def baseline_pixels(cut: Cut, baseline: float | Array | None) -> Array:

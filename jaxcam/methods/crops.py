@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcam.arrays import Images, Kernel, LabelsLike, type_of_array
-from jaxcam.forward import check_images, forward_pixels, kernel_of, preprocess, whole_lengths
+from jaxcam.forward import check_images, class_probabilities, forward_pixels, kernel_of, preprocess, whole_lengths
 from jaxcam.geometry import resize
 from jaxcam.methods.activation import cam_from_features
 from jaxcam.methods.arguments import check_labels
@@ -29,7 +29,7 @@ class TenCropMaps(NamedTuple):
 
     Attributes:
         labels: (b, n) classes, the most probable first where they were not given; (b,) for labels (b,).
-        probabilities: float32, theirs: the softmax over all classes, averaged over the crops.
+        probabilities: float32, theirs, the mean of the crops: the softmax over all classes, or probabilities given.
         maps: float32 (b, n, h, w), divided by their maximum.
     """
 
@@ -98,7 +98,7 @@ def ten_crop_forward(
 ) -> tuple[Float[Array, "b 10 y x k"], Float[Array, "b c"]]:
     """The features of ten crops of each image, and the class probabilities averaged over them.
 
-    p_c = mean over crops of softmax(logits of the crop)_c.
+    p_c = mean over crops of softmax(logits of the crop)_c; of scores that are probabilities, the mean of these.
 
     Args:
         params: a network's.
@@ -122,7 +122,7 @@ def ten_crop_forward(
     pixels = preprocess(params, images, image_size=canvas)
     crops = ten_crops(pixels, corners, params.card.image_size).swapaxes(0, 1)
     features, logits = forward_pixels(params, crops.reshape(-1, *crops.shape[2:]))
-    probabilities = jax.nn.softmax(logits).reshape(*crops.shape[:2], -1)
+    probabilities = class_probabilities(params, logits).reshape(*crops.shape[:2], -1)
     cells = cells_of(features, params.network.token_grid)
     return cells.reshape(*crops.shape[:2], *cells.shape[1:]), probabilities.mean(axis=1)
 

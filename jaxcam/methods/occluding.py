@@ -117,7 +117,7 @@ def occlusion(
     strides = tuple(-(-side // 2) for side in windows) if stride is None else _sides(stride, space)
     covers = _covers(space, windows, strides)
     counts = tuple(len(cover) for cover in covers)
-    whole = scored(cut.logits, targets, score)
+    whole = scored(cut.params, cut.logits, targets, score)
 
     def drop(index: Array) -> Array:
         hidden = jnp.ones((), jnp.float32)

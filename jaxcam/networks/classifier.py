@@ -61,6 +61,7 @@ class Classifier(nn.Module):
 
     backbone: nn.Module
     head: nn.Module
+    gives_probabilities = False
 
     def __call__(self, images: Pixels, train: bool = False) -> tuple[Features, Logits]:
         features = self.features(images, train=train)
@@ -146,6 +147,7 @@ class Functions:
     feature_stage: None = None
     stages: tuple[()] = ()
     averages_cells = False  # a function does not tell
+    gives_probabilities = False
 
     def apply(self, variables: Any, *arguments: Any, method: str, **options: Any) -> Any:
         """Call one of the functions as `flax.linen.Module.apply` would."""

@@ -23,6 +23,7 @@ class Rescored:
 
     network: Any
     averages_cells = False  # what has a shorter way for such networks takes the way for all
+    gives_probabilities = False
 
     def apply(self, variables: Any, *arguments: Any, method: str, **options: Any) -> Any:
         """Call one of the functions as `flax.linen.Module.apply` would."""
@@ -70,10 +71,12 @@ class LogitScores(Rescored):
     Attributes:
         scores: (..., c) -> (..., others).
         linear: it is, so that it makes a kernel of the network's kernel.
+        gives_probabilities: they are probabilities, of which no softmax is taken.
     """
 
     scores: Callable[[Array], Array]
     linear: bool = False
+    gives_probabilities: bool = False
 
     def logits(self, variables: Any, features: Array, since: str | None = None) -> Array:
         """Everything after stage `since`."""
