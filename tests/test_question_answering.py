@@ -236,9 +236,9 @@ def test_the_sheet_shows_every_share(model, made):
     """A photo, an empty place below it, and for each answer a heatmap and a chart, whose bars are the shares."""
     photo = read_image(made[2].photos[0].path)
     found = answer_question(colour_params(), model, photo, COLOUR, top=2)
-    axes = draw_answering(photo, found, title="square.jpg").axes
+    axes = draw_answering(photo, found, title="a_photo_with_a_name_of_more_than_30_letters.jpg").axes
     assert [each.get_title() for each in axes[::2]] == [
-        "square.jpg",
+        "a_photo_with_a_name_of_more_t\N{HORIZONTAL ELLIPSIS}",
         *(f"{answer}  {share:.1%}" for answer, share in zip(found.answers, found.probabilities, strict=True)),
     ]
     for row, chart in enumerate(axes[3::2]):

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from jaxcam.applications.question_answering import Answering
 from jaxcam.arrays import Photos
 from jaxcam.report.heatmaps import overlay
-from jaxcam.report.sheet import save_sheet
+from jaxcam.report.sheet import save_sheet, shortened
 
 DPI = 150
 # Inches: of the pictures, then of what stands around them.
@@ -62,11 +62,11 @@ def draw_answering(photo: Photos, found: Answering, *, title: str = "") -> Figur
 
     style: dict[str, Any] = {"parse_math": False, "linespacing": 1.2}
     figure.text(SIDE / page, 1 - 0.15 / total, "\n".join(title_lines), size=QUESTION, weight="bold", va="top", **style)
-    _show(axes(0, top, height), photo, shorten(title, 30, placeholder="…") or "photo", "normal")
+    _show(axes(0, top, height), photo, shortened(title, 30) or "photo", "normal")
     _unknown(axes(0, charts, bars), found)
     limits = _limits(found)
     for row, (answer, share) in enumerate(zip(found.answers, found.probabilities, strict=True)):
-        name = f"{shorten(answer, 20, placeholder='…')}  {share:.1%}"
+        name = f"{shortened(answer, 20)}  {share:.1%}"
         _show(axes(row + 1, top, height), overlay(photo, found.maps[row]), name, "bold")
         _bars(axes(row + 1, charts, bars), found, row, limits)
     figure.text(SIDE / page, FOOT / total, "\n".join(caption_lines), size=CAPTION_SIZE, color=GREY, **style)
@@ -90,7 +90,7 @@ def _unknown(axes: Axes, found: Answering) -> None:
     lines = ["score = words + photo + bias"]
     if found.unknown:
         rest = len(found.unknown) - 4
-        lines += ["", "unknown, left out:", *(word[:LETTERS] for word in found.unknown[:4])]
+        lines += ["", "unknown, left out:", *(shortened(word, LETTERS) for word in found.unknown[:4])]
         lines += [f"and {rest} more"] if rest > 0 else []
     axes.text(0, 1, "\n".join(lines), size=8.5, va="top", color=GREY, parse_math=False)
 
@@ -105,7 +105,7 @@ def _limits(found: Answering) -> tuple[float, float]:
 
 def _bars(axes: Axes, found: Answering, row: int, limits: tuple[float, float]) -> None:
     """A bar a word, and one each for photo and bias."""
-    names = [*(word[:LETTERS] for word in found.known), "the photo", "bias"]
+    names = [*(shortened(word, LETTERS) for word in found.known), "the photo", "bias"]
     shares = [*found.words[row].tolist(), float(found.photo[row]), float(found.bias[row])]
     places = range(len(names))
     axes.barh(places, shares, color=[FOR if share > 0 else AGAINST for share in shares], height=0.7)

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from matplotlib.patheffects import withStroke
 
 from jaxcam.arrays import Photos
 from jaxcam.report.heatmaps import overlay
+from jaxcam.report.sheet import shortened
 from jaxcam.whole_files import whole_file
 
 COLUMNS, CELL_WIDTH, CELL_HEIGHT, DPI = 4, 2.4, 2.9, 120  # inches, dots an inch
@@ -102,7 +102,7 @@ def draw_sample(axes: Axes, sample: Sample) -> None:
     for box in sample.truth:  # narrower and on top, so that both are seen where they meet
         _outline(axes, box, TRUE, 1.5)
     colour = {"right": RIGHT, "wrong": WRONG}.get(sample.verdict, HALF_RIGHT)
-    guess, label = (shorten(name, LETTERS, placeholder="…") for name in (sample.guess, sample.label))
+    guess, label = (shortened(name, LETTERS) for name in (sample.guess, sample.label))
     style: dict[str, Any] = {"fontsize": 8.5, "parse_math": False}
     axes.set_title(f"{guess} {sample.percent}\n{sample.verdict}", color=colour, **style)
     axes.text(0.5, -0.03, f"true: {label}", transform=axes.transAxes, ha="center", va="top", **style)

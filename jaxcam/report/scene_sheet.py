@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from jaxcam.arrays import Photos
 from jaxcam.report.heatmaps import overlay
+from jaxcam.report.sheet import shortened
 from jaxcam.whole_files import whole_file
 
 # Lengths in inches, sizes of letters in points.
@@ -111,7 +111,7 @@ def _list(
     if not objects:
         axes.text(0, 1.5, "none", color=GREY, **style)
     for line, (name, percent) in enumerate(objects, start=1):
-        axes.text(0, line + 0.5, shorten(name, LETTERS, placeholder="…"), color=INK, **style)
+        axes.text(0, line + 0.5, shortened(name, LETTERS), color=INK, **style)
         for share, colour in ((1.0, PALE), (percent / 100, colours.get(name, GREY))):
             axes.add_patch(Rectangle((0.44, line + 0.25), 0.44 * share, 0.5, color=colour, linewidth=0))
         axes.text(1, line + 0.5, f"{percent:.1f}", ha="right", color=INK, **style)
@@ -147,7 +147,7 @@ def _label(
     from scipy.ndimage import distance_transform_edt
 
     y, x = np.unravel_index(distance_transform_edt(np.pad(mask, 1)).argmax(), np.add(mask.shape, 2))
-    text, (height, width) = shorten(name, LETTERS, placeholder="…"), mask.shape
+    text, (height, width) = shortened(name, LETTERS), mask.shape
     pixel = max(height / CELL_HEIGHT, width / CELL_WIDTH) / 72  # in a point
     tall, half = 1.3 * LABEL * pixel, 0.33 * LABEL * pixel * len(text)
     x, y = float(np.clip(x, min(half, width / 2), max(width - half, width / 2))), float(y)

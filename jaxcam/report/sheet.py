@@ -102,6 +102,16 @@ def read_notes(path: str | os.PathLike[str]) -> dict[str, str]:
         return {}
 
 
+def shortened(name: str, letters: int) -> str:
+    """A name of at most so many letters: its beginning and an ellipsis where it has more, with blanks or without.
+
+    >>> shortened("187.American_Three_toed_Woodpecker", 20)
+    '187.American_Three_…'
+    """
+    name = " ".join(name.split())
+    return name if len(name) <= letters else name[: letters - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
 @dataclass(frozen=True)
 class _Plan:
     """How large a photo is shown, and how many stand in a row; in inches."""

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from jaxcam.arrays import Photos
+from jaxcam.report.sheet import shortened
 from jaxcam.whole_files import whole_file
 
 DPI = 150
@@ -112,7 +113,7 @@ def save_unit_sheet(path: str | os.PathLike[str], found: ClassUnits, *, note: st
             axes.set_axis_off()
             axes.imshow(image.picture(), extent=(0, width, height, 0), aspect="auto", interpolation="bicubic")
             _outline(axes, image.field)
-            name = shorten(image.label, LETTERS, placeholder="…")
+            name = shortened(image.label, LETTERS)
             ink = {"color": INK, "weight": "bold"} if image.label == found.name else {"color": GREY}
             text(x, y + tall + 0.11, name, TINY, **ink)
     for number, line in enumerate(reversed(notes)):
