@@ -190,12 +190,10 @@ class Report:
         }
 
     def heading(self) -> list[str]:
-        """What was evaluated, and how."""
+        """What was evaluated, and how; sizes are height x width, as everywhere."""
         names = " · ".join(filter(None, [self.dataset, self.checkpoint]))
         total = f"{self.counts.images} images, {self.num_classes} classes"
-        crop, canvas = (
-            "x".join(map(str, reversed(size))) for size in (self.image_size, self.canvas or self.image_size)
-        )
+        crop, canvas = ("x".join(map(str, size)) for size in (self.image_size, self.canvas or self.image_size))
         how = f"images squashed to {canvas}"
         how += f"; ten crops of {crop}" if self.views == "ten_crop" else ""
         how += f"; maps by {self.method}" if self.method != "cam" else ""
@@ -212,10 +210,10 @@ class Report:
         notes, (images, boxed, nothing) = [], (self.counts.images, self.counts.boxed, self.counts.whole_image)
         if self.skipped:
             notes.append(f"Files that could not be read, and count for nothing: {len(self.skipped)}.")
-        if self.baselines is None:
-            return [*notes, "The data set has no ground-truth boxes, so their localization is not measured."]
         if self.num_classes < 5:
             notes.append(f"Top-5 counts all {self.num_classes} classes.")
+        if self.baselines is None:
+            return [*notes, "The data set has no ground-truth boxes, so their localization is not measured."]
         for name, values in self.best_thresholds.items():
             chosen = f"threshold{'s' * (len(values) > 1)} {', '.join(f'{value:g}' for value in values)}"
             notes.append(f"{NAMES[name].split()[-1]} is at the {chosen}, the best on these very images.")
