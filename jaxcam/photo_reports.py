@@ -84,14 +84,11 @@ def explain_photos(
             entry["classes"] = _classes(params.card, why, image.shape[:2], size)
             _save_picture(out, entry, image, why)
             if save_maps:  # after the picture, whose notes say that these maps are ours
-                with whole_file(out / entry["maps"]) as file:
-                    np.save(file, np.asarray(why.maps))
+                _save_maps(out / entry["maps"], why)
             report["photos"].append(entry)
             tqdm.write(_printable(_summary(entry, out)), file=sys.stdout)
     finally:
-        if report["photos"] or report["unreadable"]:
-            with whole_file(out / REPORT) as file:
-                file.write(json.dumps(report, indent=1).encode())
+        _save_report(out, report)
     return [Path(entry["path"]) for entry in report["unreadable"]]
 
 
@@ -207,6 +204,17 @@ def _classes(card: Card, why: Explanation, worked_on: tuple[int, int], size: tup
             strict=True,
         )
     ]
+
+
+def _save_report(out: Path, report: dict[str, list[dict[str, Any]]]) -> None:
+    if report["photos"] or report["unreadable"]:
+        with whole_file(out / REPORT) as file:
+            file.write(json.dumps(report, indent=1).encode())
+
+
+def _save_maps(path: Path, why: Explanation) -> None:
+    with whole_file(path) as file:
+        np.save(file, np.asarray(why.maps))
 
 
 def _save_picture(out: Path, entry: dict[str, Any], image: np.ndarray, why: Explanation) -> None:
