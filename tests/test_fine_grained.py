@@ -285,3 +285,8 @@ def test_script_reports_localization(home, checkpoint, tmp_path, capsys):
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("resnet10 ("))
     assert f"{kept['figures']['gt_known']['value']:.2f}" in line.split()
     assert len(list((tmp_path / "net").glob("predictions.jsonl*"))) == 1
+
+
+def test_sizes_are_height_and_width():
+    found = fine_grained.Recognition({}, {}, 0.2, (48, 64))
+    assert found.heading().startswith("images and crops squashed to 48x64; box rule")

@@ -292,3 +292,7 @@ def test_nothing_above_zero_is_told(found, tmp_path):
         f"Maps with nothing above zero, where no object overlaps: {nothing}." in (tmp_path / "scenes.txt").read_text()
     )
     assert json.loads((tmp_path / "scenes.json").read_text())["nothing"] == nothing
+
+
+def test_sizes_are_height_and_width(found):
+    assert replace(found, image_size=(48, 64)).heading()[0].endswith("scene categories, squashed to 48x64")

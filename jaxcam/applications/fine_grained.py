@@ -48,7 +48,7 @@ class Recognition(NamedTuple):
 
     def heading(self) -> str:
         """How the figures were made."""
-        size = "x".join(map(str, reversed(self.image_size)))
+        size = "x".join(map(str, self.image_size))
         how = f'images and crops squashed to {size}; box rule "paper" at threshold {self.threshold:g}'
         if "localized" in self.figures:
             return f"{how}, right from IoU 0.5"

@@ -115,7 +115,7 @@ class SceneObjects:
 
     def heading(self) -> list[str]:
         """What was looked at, and how."""
-        size = "x".join(map(str, reversed(self.image_size)))
+        size = "x".join(map(str, self.image_size))
         heading = [f"{len(self.lines)} photos of {len(self.categories)} scene categories, squashed to {size}"]
         heading.append(
             f"under high activation: at least {self.threshold:g} of the map's maximum; an object overlaps with "

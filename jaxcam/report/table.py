@@ -190,7 +190,7 @@ class Report:
         }
 
     def heading(self) -> list[str]:
-        """What was evaluated, and how; sizes are height x width, as everywhere."""
+        """What was evaluated, and how; sizes are height x width."""
         names = " · ".join(filter(None, [self.dataset, self.checkpoint]))
         total = f"{self.counts.images} images, {self.num_classes} classes"
         crop, canvas = ("x".join(map(str, size)) for size in (self.image_size, self.canvas or self.image_size))
