@@ -100,6 +100,26 @@ def test_a_run_told_to_stop_at_its_end_lacks_nothing(train, whole, tmp_path):
     assert came_to(tmp_path / "out") == came_to(whole)
 
 
+def test_an_epoch_that_cannot_be_measured_is_not_lost(train, whole, tmp_path, capfd):
+    """A photo held out that is damaged, as it is read the first time."""
+    out, steps = tmp_path / "out", []
+
+    def unreadable(*_):
+        raise ValueError("photo.png: cannot be read")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "accuracy", unreadable)
+        for _ in range(2):
+            assert train(out) == 2
+            assert "error: photo.png: cannot be read" in capfd.readouterr().err
+    assert {path.name for path in (out / "states").iterdir()} == {"2", "4"}
+    assert not (out / "checkpoint").exists()
+    assert train(out, before=steps.append) == 0
+    assert "going on from step 4" in capfd.readouterr().err
+    assert len(steps) == STEPS - 4
+    assert came_to(out) == came_to(whole)
+
+
 def test_a_run_told_to_stop_while_its_step_is_compiled_keeps_the_first(train, tmp_path, monkeypatch):
     traced, prepare = [], step.prepare
 

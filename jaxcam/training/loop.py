@@ -131,6 +131,10 @@ class _Loop(NamedTuple):
         ends, done, placed = _epoch_ends(state), int(state.step), self.devices.place(state)
         if done == 0 and (told := self.showing.epoch(state.params, 0.0)):
             self.watch.say(told)
+        left = self.kept.figures  # of an epoch that a run cut off kept, and maybe did not end
+        if left is not None and self.showing.lacks(done):
+            self._end_epoch(state, left)
+            self.showing.line(left)
         for step in range(done + 1, state.steps + 1):
             batch = self.watch.wait_for(stream)
             with jax.transfer_guard("disallow"):  # nothing travels but the batch, which is placed in so many words
@@ -143,11 +147,14 @@ class _Loop(NamedTuple):
                 figures = self._look(step, state.recipe)
                 if step in ends:
                     figures["epoch"] = ends[step]
+                    # It comes first: where the epoch cannot be measured, no step of it is lost.
+                    self.kept.keep(placed, self.devices, figures)
                     self._end_epoch(self.devices.one(placed), figures)
                 self.showing.line(figures)
             if saving:
-                # The state comes last: a run cut off before does this part again, and writes the same again.
-                self.kept.keep(placed, self.devices)
+                if step not in ends:
+                    # It comes last: a run cut off before does this part again, and writes the same again.
+                    self.kept.keep(placed, self.devices)
                 self.watch.begin_anew()
             if stopping:
                 raise Preempted(f"stopped behind step {step} of {state.steps}, which is kept; the same command goes on")

@@ -56,6 +56,7 @@ class RunFolder:
             self.folder / "states", preservation_policy=policy, cleanup_tmp_directories=True
         )
         self.pending: Any = None  # the step being written, and what tells its end
+        self.figures: dict[str, Any] | None = None  # that were kept with the state that the run goes on from
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -97,19 +98,18 @@ class RunFolder:
             raise ValueError(f"out: no state in {self.folder / 'states'} can be read ({told}); give another folder")
         return state
 
-    def keep(self, state: TrainState, devices: Parallel) -> None:
-        """Write a placed state, while the run goes on; waits for the one before."""
+    def keep(self, state: TrainState, devices: Parallel, figures: dict[str, Any] | None = None) -> None:
+        """Write a placed state, while the run goes on, with figures to have again; waits for the one before."""
         state = devices.whole(state)
         tree = {name: getattr(state, name) for name in LEAVES}
         step = int(state.step)
         self._wait()
         hashes = {name: leaf["sha256"] for name, leaf in leaf_hashes(tree).items()}
+        about = {"sha256": hashes} if figures is None else {"sha256": hashes, "figures": dict(figures)}
         with writing(self.folder, f"the state of step {step}", errors=Exception):
             self.pending = (
                 step,
-                self.states.save_checkpointables_async(
-                    step, {"state": tree}, force=True, custom_metadata={"sha256": hashes}
-                ),
+                self.states.save_checkpointables_async(step, {"state": tree}, force=True, custom_metadata=about),
             )
 
     def publish(self, params: Params, figures: dict[str, Any]) -> None:
@@ -122,7 +122,8 @@ class RunFolder:
         tree = {name: getattr(state, name) for name in LEAVES}
         sharding = devices.sharding
         expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
-        stored = self.states.checkpointables_metadata(step).custom_metadata.get("sha256")
+        about = self.states.checkpointables_metadata(step).custom_metadata
+        stored = about.get("sha256")
         if stored is None:
             raise ValueError("the hashes of its arrays are missing")
         found = self.states.load_checkpointables(step, {"state": expected})["state"]
@@ -131,6 +132,7 @@ class RunFolder:
             raise ValueError(f"{len(differing)} arrays are not as they were saved ({', '.join(differing[:3])})")
         if int(found["step"]) != step:
             raise ValueError(f"it is that of step {int(found['step'])}")
+        self.figures = about.get("figures")
         return replace(state, **jax.tree.map(lambda leaf: leaf.addressable_data(0), found))
 
     def _put_aside(self, damaged):

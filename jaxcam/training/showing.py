@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from jaxcam.datasets import Dataset
 from jaxcam.params import Params
@@ -65,6 +67,11 @@ class Showing:
         if self.log is not None:
             with writing(self.folder, FILE):
                 self.log.write(figures)
+
+    def lacks(self, step: int) -> bool:
+        """Whether the log has no line of a step; all hosts are told."""
+        lacking = self.first and all(line["step"] != step for line in read_log(self.folder))
+        return lacking if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(np.array(lacking)))
 
     def epoch(self, params: Params, epoch: float) -> str:
         """Heatmaps as they are behind an epoch; says why, where there can be none."""
