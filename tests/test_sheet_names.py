@@ -1,13 +1,9 @@
 """Names in pictures: as much of them as there is room for, whether they have blanks or none."""
 
-import ast
-from pathlib import Path
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-import jaxcam
 from jaxcam.report.contact_sheet import LETTERS, Sample, draw_sample
 from jaxcam.report.sheet import shortened
 
@@ -41,11 +37,3 @@ def test_a_long_name_over_a_sample():
     draw_sample(axes, Sample(**parts, **told))
     assert axes.get_title().startswith(f"{BIRD[: LETTERS - 1]}… 50%")
     assert [text.get_text() for text in axes.texts] == [f"true: {BIRD[: LETTERS - 1]}…"]
-
-
-def test_no_picture_loses_a_name():
-    """`textwrap.shorten` leaves nothing of a name without blanks."""
-    for path in Path(jaxcam.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module == "textwrap":
-                assert "shorten" not in {alias.name for alias in node.names}, path
