@@ -98,7 +98,7 @@ def test_wrong_option(options, message):
 def test_record_holds_the_options(name):
     network = make_network(name, 5, **{**SMALL, "grid": [5, 6]})
     record = _network_record(network)
-    assert record["options"]["grid"] == (5, 6)
+    assert record["options"]["grid"] == [5, 6]
     assert make_network(record["network"], 5, **record["options"]) == network
 
 
