@@ -154,11 +154,11 @@ def test_two_evaluations_do_not_mix_their_lines(tmp_path):
     path = tmp_path / "journal"
     first, second = Journal(path, {"threshold": 0.2}), Journal(path, {"threshold": 0.5})
     second.append([{"index": 1}])
-    with pytest.raises(ValueError, match="journal: another evaluation has used it since"):
+    with pytest.raises(ValueError, match="journal: another run has used it since"):
         first.append([{"index": 0}])
     assert Journal(path, {"threshold": 0.5}).done == {1: {"index": 1}}
     path.unlink()
-    with pytest.raises(ValueError, match="journal: another evaluation has used it since"):
+    with pytest.raises(ValueError, match="journal: another run has used it since"):
         second.append([{"index": 2}])
     assert not path.exists()
 

@@ -42,18 +42,18 @@ class Journal:
         if not self.done:
             with whole_file(self.path) as file:
                 file.write(_line({"settings": settings}))
-        self._file = self.path.stat().st_ino
+        self._inode = self.path.stat().st_ino
 
     def append(self, lines: Sequence[Line]) -> None:
         """Write lines behind the others, at once.
 
         Raises:
-            ValueError: if another evaluation has replaced the file with its own, or finished and removed it.
+            ValueError: if another run has replaced the file with its own, or finished and removed it.
         """
         if self.path is None:
             return
-        if not self.path.exists() or self.path.stat().st_ino != self._file:
-            raise ValueError(f"{self.path}: another evaluation has used it since; give each a folder of its own")
+        if not self.path.exists() or self.path.stat().st_ino != self._inode:
+            raise ValueError(f"{self.path}: another run has used it since; give each a folder of its own")
         with self.path.open("ab") as file:
             file.write(b"".join(map(_line, lines)))
 

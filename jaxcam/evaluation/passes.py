@@ -47,6 +47,7 @@ def steps(
     devices = jax.local_device_count()
     run, (whole, split) = on_devices(step, protocol=protocol, **static), shardings()
     params, values = jax.device_put((params, values), whole)
+    # Where only classes are asked for, no map is made, and the network need have none.
     own_grids = protocol.grid(size) is None and static.get("localize", True)
     shape = map_shape(params, protocol) if own_grids else None
     rows = batches(
