@@ -16,6 +16,7 @@ from flax import linen as nn
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import FullyConnectedHead, LinearHead
 from jaxcam.networks.layers import cam_convolution, local_response_norm, max_pool
+from jaxcam.networks.winograd import convolve
 
 # What follows conv1 and conv2: CaffeNet's and the GAP networks' order, that of the paper and BVLC's, torchvision's.
 ORDERS = {"pool_norm": ("pool", "norm"), "norm_pool": ("norm", "pool"), "pool": ("pool",)}
@@ -87,6 +88,7 @@ class AlexNet(Backbone):
             feature_group_count=self.groups[index],
             kernel_init=nn.initializers.normal(0.01) if published else nn.initializers.lecun_normal(),
             bias_init=nn.initializers.constant(bias),
+            conv_general_dilated=convolve,
             name=name,
         )
 

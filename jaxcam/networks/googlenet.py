@@ -16,6 +16,7 @@ from flax import linen as nn
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
 from jaxcam.networks.layers import cam_convolution, local_response_norm, max_pool
+from jaxcam.networks.winograd import convolve
 
 # Channels of an inception module's 1x1, of 3x3 and what reduces to it, of 5x5 and what reduces to it, of pool_proj.
 INCEPTIONS = {
@@ -43,6 +44,7 @@ def convolution(features: int, window: int, stride: int = 1, *, name: str) -> nn
         padding=window // 2,
         kernel_init=nn.initializers.lecun_uniform(),
         bias_init=nn.initializers.constant(0.2),
+        conv_general_dilated=convolve,
         name=name,
     )
 

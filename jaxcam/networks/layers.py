@@ -13,6 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Features, type_of_array
+from jaxcam.networks.winograd import convolve
 
 # He initialization by the fan-out, which torchvision gives its convolutions.
 kernel_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -52,7 +53,7 @@ class ConvNorm(nn.Module):
             feature_group_count=self.groups,
             use_bias=False,
             kernel_init=kernel_init,
-            conv_general_dilated=depthwise if self.groups == self.features == x.shape[-1] else None,
+            conv_general_dilated=depthwise if self.groups == self.features == x.shape[-1] else convolve,
             name="conv",
         )(every(self.stride, x) if pointwise else x)
         return nn.BatchNorm(not train, momentum=self.momentum, epsilon=self.epsilon, name="bn")(x)
@@ -225,6 +226,7 @@ def cam_convolution(x: Features, channels: int, groups: int, *, bias: float = 0.
         feature_group_count=groups,
         kernel_init=nn.initializers.normal(0.01),
         bias_init=nn.initializers.constant(bias),
+        conv_general_dilated=convolve,
         name="cam_conv",
     )
     return layer(x)

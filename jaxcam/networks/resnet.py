@@ -16,8 +16,9 @@ from flax import linen as nn
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
 from jaxcam.networks.layers import every, kernel_init, max_pool
+from jaxcam.networks.winograd import convolve
 
-convolution = partial(nn.Conv, use_bias=False, kernel_init=kernel_init)
+convolution = partial(nn.Conv, use_bias=False, kernel_init=kernel_init, conv_general_dilated=convolve)
 batch_norm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 # Stem name -> (kernel, stride, max-pool after it). "small" and "tiny" keep more cells of small images.

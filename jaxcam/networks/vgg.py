@@ -14,6 +14,7 @@ from flax import linen as nn
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import FullyConnectedHead, LinearHead
 from jaxcam.networks.layers import cam_convolution, kernel_init, max_pool
+from jaxcam.networks.winograd import convolve
 
 
 class VGG(Backbone):
@@ -51,7 +52,7 @@ class VGG(Backbone):
             return max_pool(x, 2, 2, ceil=self.ceil)
         block, number = name.removeprefix("conv").split("_")
         width = self.channels * min(2 ** (int(block) - 1), 8)
-        x = nn.Conv(width, (3, 3), padding=1, kernel_init=kernel_init, name=name)(x)
+        x = nn.Conv(width, (3, 3), padding=1, kernel_init=kernel_init, conv_general_dilated=convolve, name=name)(x)
         if self.batch_norm:
             norm = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5, name=f"bn{block}_{number}")
             x = norm(x)

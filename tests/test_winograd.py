@@ -1,0 +1,125 @@
+"""jaxcam.networks.winograd against NumPy in float64, and against XLA's convolution."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from jaxcam.networks import winograd
+from tests.reference import caffe
+
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+BY_XLA = "convolution("
+
+
+@pytest.fixture
+def few_channels(monkeypatch):
+    """Let layers be small."""
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 3)
+    monkeypatch.setattr(winograd, "LARGEST_COVER", 2.0)
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
+
+
+def convolution(**options):
+    """A layer of four channels, and the same one by XLA's own convolution, as functions of features and kernel."""
+
+    def function(**changes):
+        layer = nn.Conv(4, (3, 3), use_bias=False, **{"padding": 1} | options, **changes)
+        return lambda x, kernel: layer.apply({"params": {"kernel": kernel}}, x)
+
+    return function(conv_general_dilated=winograd.convolve), function()
+
+
+def compiled(function, *arguments, platform="cpu"):
+    return jax.jit(function).trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("pads", [((1, 1), (1, 1)), ((0, 0), (0, 0)), ((2, 1), (0, 3))])
+@pytest.mark.parametrize("size", [(8, 12), (9, 11), (10, 17)])
+def test_values_are_caffes(few_channels, size, pads, jit):
+    x, kernel = drawn(2, *size, 5), drawn(3, 3, 5, 4, seed=1)
+    function, _ = convolution(padding=pads)
+    assert BY_XLA not in compiled(function, x, kernel)
+    output = (jax.jit(function) if jit else function)(x, kernel)
+    padded = np.pad(np.float64(x), ((0, 0), *pads, (0, 0)))
+    expected = caffe.convolution(np.moveaxis(padded, -1, 1), np.float64(kernel.transpose(3, 2, 0, 1)), np.zeros(4))
+    np.testing.assert_allclose(np.moveaxis(output, -1, 1), expected, atol=3e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [(8, 10), (11, 9)])
+def test_derivatives_are_those_of_xlas_convolution(few_channels, size):
+    """Forward, backward, backward of the gradient, and over a further axis."""
+    x, kernel = drawn(2, *size, 5), drawn(3, 3, 5, 4, seed=1)
+
+    def derivatives(function):
+        @jax.jit
+        def run(x, kernel):
+            value, pull = jax.vjp(function, x, kernel)
+            _, push = jax.jvp(function, (x, kernel), (-x, kernel**2))
+            steep = jax.grad(lambda x: (jax.grad(lambda x: (function(x, kernel) ** 3).mean())(x) ** 2).sum())
+            return value, push, *pull(jnp.tanh(value)), steep(x), jax.vmap(function)(x[None], kernel[None])
+
+        return run(x, kernel)
+
+    ours, xlas = convolution()
+    for got, wanted in zip(derivatives(ours), derivatives(xlas), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("channels", [192, 384])
+def test_many_channels(channels):
+    x, kernel = jnp.asarray(drawn(1, 14, 14, channels)), jnp.asarray(drawn(3, 3, channels, channels, seed=1))
+    ours, xlas = (
+        layer(x, kernel, (1, 1), [(1, 1), (1, 1)], dimension_numbers=DIMENSIONS)
+        for layer in (winograd.convolve, jax.lax.conv_general_dilated)
+    )
+    np.testing.assert_allclose(ours, xlas, atol=5e-6 * np.abs(xlas).max())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"strides": 2}, {"kernel_dilation": 2, "padding": 2}, {"input_dilation": 2}, {"feature_group_count": 2}],
+)
+def test_other_convolutions_are_xlas(few_channels, options):
+    x, kernel = drawn(1, 12, 12, 6), drawn(3, 3, 6 // options.get("feature_group_count", 1), 4, seed=1)
+    ours, xlas = convolution(**options)
+    assert BY_XLA in compiled(ours, x, kernel)
+    np.testing.assert_array_equal(ours(x, kernel), xlas(x, kernel))
+
+
+@pytest.mark.parametrize(
+    "shape, dtype",
+    [
+        ((1, 14, 14, 191), jnp.float32),  # too few channels
+        ((1, 7, 7, 192), jnp.float32),  # tiles over 64 cells for 49
+        ((1, 66, 64, 192), jnp.float32),  # too many cells
+        ((1, 14, 14, 192), jnp.bfloat16),
+    ],
+)
+def test_what_would_be_slower_or_coarser_is_xlas(shape, dtype):
+    x, kernel = jnp.zeros(shape, dtype), jnp.zeros((3, 3, shape[-1], 192), dtype)
+
+    def run(x, kernel):
+        return winograd.convolve(x, kernel, (1, 1), [(1, 1), (1, 1)], dimension_numbers=DIMENSIONS)
+
+    assert BY_XLA in compiled(run, x, kernel)
+
+
+def test_other_devices_have_xlas(few_channels):
+    x, kernel = drawn(1, 8, 8, 5), drawn(3, 3, 5, 4)
+    function, _ = convolution()
+    assert BY_XLA in compiled(function, x, kernel, platform="cuda")
+    assert BY_XLA not in compiled(function, x, kernel)
+
+
+def test_training_keeps_no_tiles(few_channels):
+    """What the forward pass leaves to the backward one is little more than features and kernel."""
+    x, kernel = drawn(2, 16, 16, 5), drawn(3, 3, 5, 4)
+    function, _ = convolution()
+    _, pull = jax.vjp(function, x, kernel)
+    assert sum(leaf.size for leaf in jax.tree.leaves(pull)) < 1.1 * (x.size + kernel.size)
