@@ -75,7 +75,9 @@ def multiply_adds(jaxpr: Any) -> int:
     total = 0
     for equation in jaxpr.eqns:
         values = jax.tree.leaves(tuple(equation.params.values()), is_leaf=_is_program)
-        total += sum(multiply_adds(getattr(value, "jaxpr", value)) for value in values if _is_program(value))
+        inner = [multiply_adds(getattr(value, "jaxpr", value)) for value in values if _is_program(value)]
+        # Of branches, such as those of platforms, one is run; a convolution's own is the dearest.
+        total += max(inner) if equation.primitive.name == "cond" else sum(inner)
         output = math.prod(equation.outvars[0].aval.shape) if equation.outvars else 0
         if equation.primitive.name == "dot_general":
             left = equation.invars[0].aval.shape

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxcam.networks import winograd
+from jaxcam.networks import NETWORKS, winograd
 from tests.reference import caffe
 
-DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-BY_XLA = "convolution("
+PLAIN = {"padding": [(1, 1), (1, 1)], "dimension_numbers": ("NHWC", "HWIO", "NHWC")}
+BY_XLA = "stablehlo.convolution"
+# Network -> its 3x3 convolutions between at least 192 channels on maps that tiles fit.
+TILED = {"resnet18": 3, "vgg11_gap": 6, "googlenet_gap": 1, "nin": 2, "alexnet_torchvision": 3, "inception_v3": 2}
 
 
 @pytest.fixture
@@ -74,16 +76,20 @@ def test_derivatives_are_those_of_xlas_convolution(few_channels, size):
 @pytest.mark.parametrize("channels", [192, 384])
 def test_many_channels(channels):
     x, kernel = jnp.asarray(drawn(1, 14, 14, channels)), jnp.asarray(drawn(3, 3, channels, channels, seed=1))
-    ours, xlas = (
-        layer(x, kernel, (1, 1), [(1, 1), (1, 1)], dimension_numbers=DIMENSIONS)
-        for layer in (winograd.convolve, jax.lax.conv_general_dilated)
-    )
+    ours, xlas = (layer(x, kernel, (1, 1), **PLAIN) for layer in (winograd.convolve, jax.lax.conv_general_dilated))
     np.testing.assert_allclose(ours, xlas, atol=5e-6 * np.abs(xlas).max())
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"strides": 2}, {"kernel_dilation": 2, "padding": 2}, {"input_dilation": 2}, {"feature_group_count": 2}],
+    [
+        {"strides": 2},
+        {"kernel_dilation": 2, "padding": 2},
+        {"input_dilation": 2},
+        {"feature_group_count": 2},
+        {"precision": "highest"},
+        {"padding": [(-5, -6), (1, 1)]},  # nothing is left
+    ],
 )
 def test_other_convolutions_are_xlas(few_channels, options):
     x, kernel = drawn(1, 12, 12, 6), drawn(3, 3, 6 // options.get("feature_group_count", 1), 4, seed=1)
@@ -105,9 +111,58 @@ def test_what_would_be_slower_or_coarser_is_xlas(shape, dtype):
     x, kernel = jnp.zeros(shape, dtype), jnp.zeros((3, 3, shape[-1], 192), dtype)
 
     def run(x, kernel):
-        return winograd.convolve(x, kernel, (1, 1), [(1, 1), (1, 1)], dimension_numbers=DIMENSIONS)
+        return winograd.convolve(x, kernel, (1, 1), **PLAIN)
 
     assert BY_XLA in compiled(run, x, kernel)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", "CIRCULAR"])
+def test_paddings_by_name(few_channels, padding):
+    x, kernel = drawn(1, 8, 10, 5), drawn(3, 3, 5, 4, seed=1)
+    ours, xlas = convolution(padding=padding)
+    assert BY_XLA not in compiled(ours, x, kernel)
+    np.testing.assert_allclose(ours(x, kernel), xlas(x, kernel), atol=1e-5)
+
+
+def test_signals_are_xlas(few_channels):
+    """Windows of three cells over a signal, and none of 3x3."""
+    x = jnp.asarray(drawn(2, 12, 3))
+    layer = nn.Conv(4, (3,), conv_general_dilated=winograd.convolve)
+    assert layer.init_with_output(jax.random.key(0), x)[0].shape == (2, 12, 4)
+
+
+def test_no_image(few_channels):
+    ours, _ = convolution()
+    assert ours(jnp.zeros((0, 8, 8, 5)), jnp.zeros((3, 3, 5, 4))).shape == (0, 8, 8, 4)
+
+
+def test_float64(few_channels):
+    with jax.enable_x64(True):
+        x, kernel = drawn(2, 8, 8, 5).astype(float), drawn(3, 3, 5, 4).astype(float)
+        ours, xlas = convolution(param_dtype=jnp.float64)
+        assert BY_XLA not in compiled(ours, x, kernel)
+        np.testing.assert_allclose(ours(x, kernel), xlas(x, kernel), rtol=1e-12)
+
+
+def test_one_program_serves_all_devices(few_channels):
+    """Exported for any number of images, it runs here and lowers for the others."""
+    ours, xlas = convolution()
+    images = jax.export.symbolic_shape("b, 8, 8, 5")
+    shapes = jax.ShapeDtypeStruct(images, jnp.float32), jax.ShapeDtypeStruct((3, 3, 5, 4), jnp.float32)
+    exported = jax.export.export(jax.jit(ours), platforms=("cpu", "cuda", "tpu"))(*shapes)
+    x, kernel = drawn(3, 8, 8, 5), drawn(3, 3, 5, 4, seed=1)
+    np.testing.assert_allclose(exported.call(x, kernel), xlas(x, kernel), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TILED)
+def test_networks_use_it(name, monkeypatch):
+    """As many convolutions are tiled as a network has of that kind, the GAP networks' added one too."""
+    found = []
+    tiled = winograd.tiled_convolution
+    monkeypatch.setattr(winograd, "tiled_convolution", lambda x, kernel: found.append(kernel.shape) or tiled(x, kernel))
+    network, size = NETWORKS[name].build(10), NETWORKS[name].image_size
+    jax.eval_shape(lambda key: network.init(key, jnp.zeros((1, size, size, 3)), train=False), jax.random.key(0))
+    assert len(found) == TILED[name]
 
 
 def test_other_devices_have_xlas(few_channels):

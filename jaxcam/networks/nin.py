@@ -12,6 +12,7 @@ from flax import linen as nn
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import ClassMapHead
 from jaxcam.networks.layers import max_pool
+from jaxcam.networks.winograd import convolve
 
 # Channels, window, stride, padding of a convolution; the 1x1 ones have as many channels.
 CONVOLUTIONS = {"conv1": (96, 11, 4, 0), "conv2": (256, 5, 1, 2), "conv3": (384, 3, 1, 1), "conv4": (1024, 3, 1, 1)}
@@ -47,6 +48,7 @@ class NIN(Backbone):
             stride,
             padding=padding,
             kernel_init=nn.initializers.normal(0.01 if name in ("conv1", "conv3", "cccp8") else 0.05),  # the authors'
+            conv_general_dilated=convolve,
             name=name,
         )
         return self.activation(layer(x))
