@@ -173,7 +173,7 @@ def test_an_interrupted_pass_goes_on(dataset, tmp_path, monkeypatch):
         find(dataset, state=state, **how)
 
 
-def test_unreadable_images_count_for_nothing(dataset, tmp_path):
+def test_unreadable_images_count_for_nothing(dataset, tmp_path, monkeypatch):
     (tmp_path / "bad.png").write_bytes(b"no image")
     examples = list(dataset)
     examples[3:3] = [replace(examples[0], path=tmp_path / "bad.png")]
@@ -188,6 +188,10 @@ def test_unreadable_images_count_for_nothing(dataset, tmp_path):
     assert paths == re.findall(r"\w+/\d.png", json.dumps(plain["classes"]))
     with pytest.raises(ValueError, match=r"bad\.png: cannot be read"):
         find(damaged, **how)
+    monkeypatch.setattr(_top_activations, "SAVE_SECONDS", 0.0)
+    find(damaged, on_error="skip", state=tmp_path / "state.npz", **how)
+    with pytest.raises(ValueError, match=r"bad\.png is the first of 1 that it left out; finish it so, or delete"):
+        find(damaged, state=tmp_path / "state.npz", **how)
     with pytest.raises(ValueError, match="num_images: got 22, and only 21 images can be read"):
         find(damaged, on_error="skip", **{**how, "num_images": 22})
 

@@ -190,6 +190,8 @@ def test_wsol(tmp_path):
         ("class_labels.txt", "b.jpg,-1", "line 7: got '-1'; expected a whole number from 0"),
         ("localization.txt", "b.jpg,1,2,3", "line 13: got 'b.jpg,1,2,3'; expected path,x0,y0,x1,y1 or path,mask,"),
         ("localization.txt", "b.jpg,1,2,3,1", "line 13: got box 1 2 3 1; expected 0 <= x0"),
+        ("localization.txt", "b.jpg,1,2,3,4", "b.jpg is not in .*image_ids.txt; give both the same names"),
+        ("localization.txt", "b.jpg,b.png,", "b.jpg is not in .*image_ids.txt; give both the same names"),
     ],
 )
 def test_wsol_names_file_and_line(tmp_path, file, line, message):

@@ -15,6 +15,7 @@ from jaxcam.class_names import class_names
 from jaxcam.datasets import Dataset, Example
 from jaxcam.evaluation import check_classes, choose_threshold, evaluate, samples
 from jaxcam.evaluation._steps import look, on_devices
+from jaxcam.evaluation.passes import in_file
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.evaluation.summary import SHARES
 from jaxcam.image_files import read_image
@@ -185,11 +186,18 @@ def test_choose_threshold_is_evaluate_at_each(params, dataset):
     )
 
 
+def test_a_whole_map_is_a_whole_file():
+    """Without a rounded quotient, by which an IoU of exactly one half could fall short."""
+    sizes = np.stack(np.meshgrid(np.arange(1, 400), [375]), axis=-1)[0]
+    boxes = in_file(np.tile(np.float32([0, 0, 299, 299]), (len(sizes), 1)), sizes, (299, 299))
+    np.testing.assert_array_equal(boxes[:, [3, 2]], sizes)
+
+
 def test_choose_threshold_wants_training_images_with_boxes(params, dataset):
     with pytest.raises(ValueError, match="got 'val'; a threshold is chosen on training images"):
         choose_threshold(params, replace(dataset, split="val"))
     with pytest.raises(ValueError, match="no ground-truth boxes"):
-        choose_threshold(params, without_boxes(dataset))
+        choose_threshold(params, without_boxes(replace(dataset, split="train[:10%]")))
     with pytest.raises(ValueError, match="thresholds: got none"):
         choose_threshold(params, dataset, thresholds=())
     with pytest.raises(ValueError, match=r"got 1\.5; give a share"):

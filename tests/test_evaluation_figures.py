@@ -181,6 +181,7 @@ def test_lines_for_the_development_kit_are_in_its_order(tmp_path):
     assert written(given[::-1]) == expected
     assert written(given[1:]) is None
     assert written(given.spread(3)) is None
+    assert "report.pred.loc.txt" not in save_report(run(params, given.spread(3)), given, tmp_path / "out")
     assert written(ilsvrc(tmp_path, split="train")) is None
 
 

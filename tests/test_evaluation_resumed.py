@@ -14,6 +14,7 @@ import pytest
 import jaxcam
 from jaxcam.cli import main
 from jaxcam.evaluation import Protocol, evaluate
+from jaxcam.evaluation.figures import dataset_hash
 from jaxcam.evaluation.journal import Journal
 from tests.colour_network import colour_dataset, colour_params
 from tests.made_data import make_wsol_masks
@@ -128,6 +129,16 @@ def test_a_journal_of_another_evaluation_is_refused_and_stays(dataset, begun, ch
     assert begun.read_bytes() == before
     with pytest.raises(RuntimeError):  # none of these matters to what is found in an image
         evaluate(colour_params(), dataset, journal=begun, batch_size=3, on_error="skip", threshold=0.4)
+
+
+def test_the_same_relative_paths_elsewhere_are_other_images(dataset, tmp_path, monkeypatch):
+    relative = replace(dataset, examples=tuple(replace(one, path=Path(one.path.name)) for one in dataset))
+    hashes = set()
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        hashes |= {(dataset_hash(relative), dataset_hash(dataset))}
+    assert [len({*column}) for column in zip(*hashes, strict=True)] == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_nothing_can_be_read(tmp_path, monkeypatch, capsys, on_error):
 
 
 def test_a_journal_of_skipped_images(tmp_path, monkeypatch):
-    """With "skip" they stay skipped; with "stop" they are read again, and stop or count."""
+    """They are read again: with "skip" they are left out again or count, with "stop" they stop or count."""
     dataset, journal = colour_dataset(make_wsol_masks(tmp_path)), tmp_path / "journal"
     broken, whole = dataset[1].path, dataset[1].path.read_bytes()
     expected = evaluate(colour_params(), dataset, **HOW)
@@ -130,7 +130,11 @@ def test_a_journal_of_skipped_images(tmp_path, monkeypatch):
     assert resumed.predictions == skipping.predictions
     assert resumed.counts.images == 5
     broken.write_bytes(whole)
-    assert evaluate(colour_params(), dataset, journal=journal, **HOW).predictions == expected.predictions
+    left_out = journal.read_bytes()
+    for on_error in ("skip", "stop"):
+        journal.write_bytes(left_out)
+        found = evaluate(colour_params(), dataset, journal=journal, on_error=on_error, **HOW)
+        assert found.predictions == expected.predictions
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from scipy import ndimage
 
 from jaxcam.box_rules import boxes
-from jaxcam.box_rules.release import contour_rectangles, five_box_guesses, release_boxes
+from jaxcam.box_rules.release import boxes_on_host, contour_rectangles, five_box_guesses, release_boxes
 from tests.reference import release
 from tests.reference.release import opencv_contours, plain_contours
 
@@ -171,6 +171,9 @@ def test_maps_without_a_box_and_with_inf():
     first, second = [[1, 1, 4, 3]] * 2, np.asarray(release_boxes((tiny > 0).astype(np.float32)))
     np.testing.assert_array_equal(found, np.float32([whole, whole, nothing, first, second, whole]))
     np.testing.assert_array_equal(release_boxes(empty, inclusive_corners=True), np.float32(whole))
+    # As `--box-grid image` has them of files of a few pixels.
+    for side in (1, 5):
+        np.testing.assert_array_equal(boxes_on_host(np.ones((side, 9))), [[0, 0, 9, side]] * 2)
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ from jaxcam.batches import Batch, batches
 from jaxcam.datasets import Dataset, Example
 from jaxcam.datasets.damage import check_on_error
 from jaxcam.evaluation.inputs import check_network, check_threshold
+from jaxcam.evaluation.outcomes import skipped as skipped_line
 from jaxcam.evaluation.protocol import Protocol
-from jaxcam.image_files import why_unreadable
 from jaxcam.metrics import FRAME
 from jaxcam.params import Params
 from jaxcam.report.table import Figure, share_of
@@ -106,17 +106,17 @@ def train_text_detector(
         rows.append(np.delete(features, list(unread), axis=0))
         skipped += [*part.skipped, *unread.values()]
     detector = fit_detector(*rows, name="text")._replace(image_size=params.card.image_size)
-    boxed = tuple(example for example in positives if example.boxes)
+    boxed, chosen_by = tuple(example for example in positives if example.boxes), "the option given"
     photos, pixels = (len(rows[0]), len(rows[1])), None
     if threshold is None and boxed:
         part = Dataset(boxed, positives.classes)
         found = find_text(params, detector, part, batch_size=batch_size, progress=progress, on_error=on_error)
         pixels = found.pixels
-        threshold = float(THRESHOLDS[pixels.f1[: len(THRESHOLDS)].argmax()])
-        chosen_by = f"the word boxes of {found.boxed} training photos"
-    else:
-        chosen_by = "the checkpoint's card" if threshold is None else "the option given"
-        threshold = params.card.threshold if threshold is None else threshold
+        if found.boxed:
+            threshold = float(THRESHOLDS[pixels.f1[: len(THRESHOLDS)].argmax()])
+            chosen_by = f"the word boxes of {found.boxed} training photos"
+    if threshold is None:
+        chosen_by, threshold = "the checkpoint's card", params.card.threshold
     return TextTraining(detector._replace(threshold=round(threshold, 6)), photos, chosen_by, pixels, tuple(skipped))
 
 
@@ -223,7 +223,7 @@ def find_text(
                 if finding.example.boxes:
                     boxed, pixels, plain = boxed + 1, pixels.merged(counts), plain.merged(baselines(text))
             unread = batch.index[~batch.mask & (batch.index >= 0)]
-            skipped += [why for index in unread if (why := why_unreadable(photos[int(index)].path))]
+            skipped += [skipped_line(int(index), photos[int(index)])["skipped"] for index in unread]
             bar.update(int((batch.index >= 0).sum()))
     return TextSearch(tuple(findings), boxed, pixels, plain, tuple(skipped))
 

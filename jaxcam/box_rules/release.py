@@ -140,7 +140,7 @@ def boxes_on_host(maps: type_of_array, *, inclusive_corners: bool = False) -> Fl
     """The boxes of `release_boxes`, for maps on the host and without JAX.
 
     Args:
-        maps: floating-point (..., h, w), raw, of 6 pixels or more a side.
+        maps: floating-point (..., h, w), raw; of fewer than 6 pixels a side the boxes are the whole.
         inclusive_corners: as for `release_boxes`.
 
     Returns:
@@ -162,7 +162,7 @@ def _loose_and_tight(values: np.ndarray, inclusive_corners: bool) -> np.ndarray:
     highest = np.float64(values.max())
     if np.isnan(highest):
         return np.full((2, 4), np.nan)
-    if highest <= 0:
+    if highest <= 0 or min(height, width) <= MARGIN:  # nothing is above zero, or within the margins
         return np.tile([0, 0, width, height], (2, 1))
     shares = values == highest if np.isinf(highest) else values / highest
     grey = np.floor(255 * np.clip(shares, 0, 1) + 0.5)

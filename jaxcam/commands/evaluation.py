@@ -114,6 +114,7 @@ def _keep_threshold(params, examples, out, *, name, checkpoint, how):
 
 
 def _check_choice(choose_threshold, split, threshold, checkpoint):
-    if choose_threshold and (split != "train" or threshold is not None or checkpoint is None):
+    training = split is not None and split.partition("[")[0] == "train"
+    if choose_threshold and (not training or threshold is not None or checkpoint is None):
         needs = "--split train, where it is chosen, --checkpoint, whose card it is written into, and no --threshold"
         raise ValueError(f"--choose-threshold: it needs {needs}")

@@ -184,10 +184,11 @@ def _pixels(boxes: Sequence[float], image: bytes) -> tuple[tuple[float, float, f
 def _annotated(record: Path | Record, class_id: str, folder: Path) -> tuple[tuple[float, float, float, float], ...]:
     """The boxes of an image of ILSVRC: every one for validation has some, and part of those to train on."""
     stem = Path(record.name).stem
-    notes = folder / "train" / class_id if stem.startswith(class_id) else folder / "val"
-    if notes.name != "val" and notes.is_dir() and not (notes / f"{stem}.xml").exists():
+    trained = stem.startswith(class_id)
+    notes = folder / "train" / class_id if trained else folder / "val"
+    if trained and notes.is_dir() and not (notes / f"{stem}.xml").exists():
         return ()
     boxes = tuple(box for named, box in read_annotation(notes / f"{stem}.xml") if named == class_id)
-    if not boxes:
+    if not (boxes or trained):
         raise ValueError(f"{notes / stem}.xml: got no object of {class_id}, the class of {record}")
     return boxes

@@ -67,6 +67,10 @@ def wsol(
             raise ValueError(f"{folder / 'image_ids.txt'}, line {number}: {name} is not in class_labels.txt")
         seen, hidden = tuple(files.get(name, ())), ignored.get(name)
         examples.append(Example(root / name, labels[name], tuple(boxes.get(name, ())), seen, hidden))
+    listed = {example.path for example in examples}
+    if unknown := next((name for name in (*boxes, *files) if root / name not in listed), None):
+        where = f"{folder / 'localization.txt'}: {unknown} is not in {folder / 'image_ids.txt'}"
+        raise ValueError(f"{where}; give both the same names")
     names, ids = names_of_labels(count)
     return Dataset(tuple(examples), names, ids, split or "")
 

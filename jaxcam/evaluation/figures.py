@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,6 +28,7 @@ from jaxcam.evaluation.passes import steps
 from jaxcam.evaluation.protocol import Protocol
 from jaxcam.evaluation.summary import summarize
 from jaxcam.params import Params
+from jaxcam.records import Record
 from jaxcam.report.table import Report
 
 THREADS = 8  # that sweep the maps' thresholds
@@ -126,7 +128,10 @@ def params_hash(params: Params) -> str:
 
 def dataset_hash(dataset: Dataset) -> str:
     """SHA-256 over the classes and the images' paths, labels, boxes and masks, in order."""
-    return _sha256((dataset.classes, dataset.examples))
+    files = (one.path.shard if isinstance(one.path, Record) else one.path for one in dataset)
+    # From another folder the same relative paths are other files.
+    place = None if all(file.is_absolute() for file in files) else Path.cwd()
+    return _sha256((dataset.classes, dataset.examples, place))
 
 
 def _sha256(values: Any) -> str:
@@ -145,7 +150,7 @@ def _lines(
     **options: Any,
 ) -> list[Line]:
     """The lines of this host's images, those of the journal first."""
-    lines, left = _done_and_left(journal, len(dataset), on_error)
+    lines, left = _done_and_left(journal, len(dataset))
     if len(left) == 0:
         return lines
     part = replace(dataset, examples=tuple(dataset[index] for index in left.tolist()))
@@ -182,11 +187,11 @@ def _line(
         return skipped(index, example)
 
 
-def _done_and_left(journal: Journal, images: int, on_error: str) -> tuple[list[Line], np.ndarray]:
+def _done_and_left(journal: Journal, images: int) -> tuple[list[Line], np.ndarray]:
     """This host's lines in the journal, and the indices of its other images."""
     mine = range(jax.process_index(), images, jax.process_count())
-    # An image that was skipped once is read again where none is to be skipped.
-    done = {index: line for index, line in journal.done.items() if on_error == "skip" or "skipped" not in line}
+    # An image that was skipped once is read again: it may have been for a moment.
+    done = {index: line for index, line in journal.done.items() if "skipped" not in line}
     lines = [done[index] for index in mine if index in done]
     return lines, np.array([index for index in mine if index not in done], np.int32)
 

@@ -76,7 +76,8 @@ def _devkit_lines(report: Report, dataset: Dataset) -> list[Line]:
     The kit's scripts count lines, and know an image by nothing else.
     """
     known = bool(dataset.class_ids) and set(dataset.class_ids) <= set(class_names(1000)[1])
-    if not known or not all("guesses" in line for line in report.predictions):
+    whole = len(report.predictions) == len(dataset)  # else their indices are of a part of it
+    if not (known and whole and all("guesses" in line for line in report.predictions)):
         return []
     lines = {Path(dataset[line["index"]].path.name).stem: line for line in report.predictions}
     names = [f"ILSVRC2012_val_{number:08}" for number in range(1, len(report.predictions) + 1)]

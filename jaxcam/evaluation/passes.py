@@ -81,8 +81,10 @@ def in_file(
     """
     if grid is None:
         return boxes
-    scale = np.tile(sizes[:, ::-1] / np.array(grid[::-1]), 2).astype(np.float32)
-    return boxes * scale.reshape(len(boxes), *[1] * (boxes.ndim - 2), 4)
+    of_files, of_grid = np.tile(sizes[:, ::-1], 2), np.tile(grid[::-1], 2)
+    # In float64, and multiplied first: so a whole map becomes a whole image.
+    scaled = boxes.astype(np.float64) * of_files.reshape(len(boxes), *[1] * (boxes.ndim - 2), 4) / of_grid
+    return scaled.astype(np.float32)
 
 
 def _frames(sizes: np.ndarray, shape: tuple[int, int], protocol: Protocol) -> Frames:
