@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks import agreement, growth, runs, works
+from benchmarks import agreement, growth, runs, with_jaxcam, with_opencv, works
 from benchmarks.measuring import Contender, Row, Work, measure, peak_memory, table
 from benchmarks.subjects import Subject
 
@@ -36,6 +36,19 @@ def test_boxes_and_max_box_acc(tmp_path, capsys):
     assert [row["peer"] for row in found["rows"]] == ["scikit-image", "OpenCV", "OpenCV, 2 threads", "OpenCV"] * 2
     assert {row["note"] for row in found["rows"]} == {"equal"}
     assert len(capsys.readouterr().out.splitlines()) == 1 + 8
+
+
+def test_a_sweep_gives_the_share_of_maps_at_each_threshold():
+    options = {"count": 6, "cells": 7, "threads": 1}
+    ours, theirs = (prepare(**options)() for prepare in (with_jaxcam.swept_accuracy, with_opencv.opencv_sweep))
+    assert agreement.equal(ours, theirs)
+    assert ours.shape == (1000,)
+    assert len(set(ours)) > 3
+
+
+def test_overlaps_of_all_boxes_with_all_true_boxes():
+    boxes, targets = np.array([[0, 0, 2, 2], [4, 4, 8, 6]]), np.array([[0, 0, 4, 2], [1, 1, 3, 3], [6, 4, 10, 6]])
+    np.testing.assert_allclose(with_opencv.overlaps(boxes, targets), [[1 / 2, 1 / 7, 0], [0, 0, 1 / 3]])
 
 
 @pytest.mark.slow

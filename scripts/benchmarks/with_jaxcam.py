@@ -135,7 +135,7 @@ def largest_boxes(count: int, *, cells: int) -> Callable[[], np.ndarray]:
 
 
 def swept_accuracy(count: int, *, cells: int, threads: int) -> Callable[[], np.ndarray]:
-    """MaxBoxAcc of maps, as `jaxcam.evaluate` takes it."""
+    """The share of maps whose largest contour has a fitting box at each threshold, as `jaxcam.evaluate` takes it."""
     maps, targets = jax.device_put(made_maps(count, cells=cells)), made_targets(count)
     pool = ThreadPoolExecutor(threads)
 
@@ -144,8 +144,7 @@ def swept_accuracy(count: int, *, cells: int, threads: int) -> Callable[[], np.n
         return np.asarray(counts.largest)[OVERLAPS.index(OVERLAP)]
 
     def run() -> np.ndarray:
-        right = list(pool.map(right_at_each, np.asarray(grey_maps(maps)), targets))
-        return np.mean(right, axis=0).max(keepdims=True)
+        return np.mean(list(pool.map(right_at_each, np.asarray(grey_maps(maps)), targets)), axis=0)
 
     return run
 

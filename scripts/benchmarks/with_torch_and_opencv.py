@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from benchmarks.made_maps import THRESHOLDS
 from benchmarks.subjects import Photo, Subject, photos_in
-from benchmarks.with_opencv import best_overlap, opencv_box, right_at_each
+from benchmarks.with_opencv import opencv_box, overlaps, right_at_each
 from benchmarks.with_torch import NETWORKS, enlarged, model_of, pixels_of
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -55,7 +55,8 @@ def evaluation(subject: Subject, *, photos: str, count: int) -> Callable[[], np.
             for photo, size, top, of_image, true in zip(batch, sizes, classes, maps, cells[-1], strict=True):
                 scale = np.tile(size.numpy()[::-1] / subject.size, 2)
                 target = np.array([photo.box])
-                right = [best_overlap(opencv_box(values) * scale, target) >= OVERLAP for values in of_image]
+                boxes = np.stack([opencv_box(values) * scale for values in of_image])
+                right = overlaps(boxes, target)[:, 0] >= OVERLAP
                 said = (top[:TOP] == photo.label).numpy()
                 found.append([said.any(), (said & right[:TOP]).any(), right[TOP]])
                 swept += right_at_each(framed(true.numpy()), framed_box(target, size.numpy()))
