@@ -1,6 +1,6 @@
 """A whole evaluation as a user of torch writes it: a loader with workers, torch-cam's maps, OpenCV's boxes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -31,9 +31,9 @@ class Files(Dataset):
         return np.array(squashed), index, np.array(image.shape[:2])
 
 
-def evaluation(subject: Subject, *, photos: str, count: int) -> Callable[[], np.ndarray]:
+def evaluation(subject: Subject, *, photos: str, labels: Sequence[int]) -> Callable[[], np.ndarray]:
     """Percent of the photos in a folder: top-5 classification and localization, GT-known, MaxBoxAcc."""
-    model, files = model_of(subject), photos_in(photos, count)
+    model, files = model_of(subject), photos_in(photos, labels)
     _, layer, linear = NETWORKS[subject.network]
     extractor = CAM(model, layer, fc_layer=linear, input_shape=(3, subject.size, subject.size))
     rows = Files(files, subject.size)
@@ -60,7 +60,7 @@ def evaluation(subject: Subject, *, photos: str, count: int) -> Callable[[], np.
                 said = (top[:TOP] == photo.label).numpy()
                 found.append([said.any(), (said & right[:TOP]).any(), right[TOP]])
                 swept += right_at_each(framed(true.numpy()), framed_box(target, size.numpy()))
-        return 100 * np.array([*np.mean(found, axis=0), swept.max() / count])
+        return 100 * np.array([*np.mean(found, axis=0), swept.max() / len(files)])
 
     return run
 
