@@ -1,12 +1,19 @@
 """Benchmarks: jaxcam's results equal its peers', and every one leaves its table, JSON and picture."""
 
 import json
+import sys
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from subprocess import PIPE, Popen
 
 import numpy as np
 import pytest
-from benchmarks import agreement, growth, runs, works
-from benchmarks.measuring import Contender, Row, Work, measure, peak_memory, table
+from benchmarks import agreement, growth, runs, with_jaxcam, with_opencv, works
+from benchmarks.measuring import Contender, Row, Work, by_turns, measure, peak_memory, table
 from benchmarks.subjects import Subject
+
+import jaxcam
 
 with_torch = pytest.mark.usefixtures("torch_present")
 SMALL = {"batch_size": 2, "size": 64, "rounds": 1, "memory": False, "threads": 1}
@@ -36,6 +43,19 @@ def test_boxes_and_max_box_acc(tmp_path, capsys):
     assert [row["peer"] for row in found["rows"]] == ["scikit-image", "OpenCV", "OpenCV, 2 threads", "OpenCV"] * 2
     assert {row["note"] for row in found["rows"]} == {"equal"}
     assert len(capsys.readouterr().out.splitlines()) == 1 + 8
+
+
+def test_a_sweep_gives_the_share_of_maps_at_each_threshold():
+    options = {"count": 6, "cells": 7, "threads": 1}
+    ours, theirs = (prepare(**options)() for prepare in (with_jaxcam.swept_accuracy, with_opencv.opencv_sweep))
+    assert agreement.equal(ours, theirs)
+    assert ours.shape == (1000,)
+    assert len(set(ours)) > 3
+
+
+def test_overlaps_of_all_boxes_with_all_true_boxes():
+    boxes, targets = np.array([[0, 0, 2, 2], [4, 4, 8, 6]]), np.array([[0, 0, 4, 2], [1, 1, 3, 3], [6, 4, 10, 6]])
+    np.testing.assert_allclose(with_opencv.overlaps(boxes, targets), [[1 / 2, 1 / 7, 0], [0, 0, 1 / 3]])
 
 
 @pytest.mark.slow
@@ -70,6 +90,15 @@ def test_evaluation(tmp_path, monkeypatch):
     assert found["growth"][0]["steps"] == [1, 2]
 
 
+def test_every_second_photo_has_the_class_that_the_network_says(tmp_path, tiny_params, monkeypatch):
+    monkeypatch.setattr(with_jaxcam, "params_of", lambda subject: tiny_params)
+    subject, photos = Subject("resnet10", str(tmp_path), batch_size=2), str(tmp_path / "photos")
+    labels = with_jaxcam.made_labels(subject, photos=photos, count=5)
+    dataset = with_jaxcam.dataset_of(tiny_params, photos, labels)
+    lines = jaxcam.evaluate(tiny_params, dataset, batch_size=5, progress=False).predictions
+    assert list(labels[::2]) == [line["top5"][0] for line in lines[::2]]
+
+
 @pytest.mark.torch
 @with_torch
 @pytest.mark.usefixtures("mixed_dtypes")
@@ -88,7 +117,7 @@ def test_start(tmp_path):
 
 
 def test_results_that_differ_are_no_comparison():
-    for agree in (agreement.equal, agreement.close, agreement.percentages):
+    for agree in (agreement.equal, agreement.close, partial(agreement.percentages, count=100)):
         assert agree([1.0, 2.0], [1.0, 2.0])
         with pytest.raises(ValueError, match=r"differ|apart"):
             agree([1.0, 2.0], [1.0, 4.0])
@@ -96,6 +125,37 @@ def test_results_that_differ_are_no_comparison():
     assert agreement.alike(rising, rising) == "correlation 1.000"
     with pytest.raises(ValueError, match="correlate"):
         agreement.alike(rising, falling)
+
+
+def test_percentages_may_differ_by_one_image():
+    assert agreement.percentages([50.0, 100 / 6], [50.0, 200 / 6], count=6) == "within 1 of 6 images"
+    with pytest.raises(ValueError, match="more than one image apart"):
+        agreement.percentages([50.0, 100 / 6], [50.0, 50.0], count=6)
+
+
+@pytest.mark.parametrize(
+    "spoilt, match",
+    [(np.nan, "finite"), (np.inf, "finite"), (0.0, "correlate by 0.000"), (1.0, "correlate by 0.000")],
+)
+def test_maps_that_one_side_leaves_empty_are_not_alike(spoilt, match):
+    maps = np.random.default_rng(0).random((3, 4, 5))
+    other = maps.copy()
+    other[1] = spoilt
+    for pair in ((maps, other), (other, maps)):
+        with pytest.raises(ValueError, match=match):
+            agreement.alike(*pair)
+    if np.isfinite(spoilt):  # constant on both sides: of the others alone
+        assert agreement.alike(other, other) == "correlation 1.000"
+        with pytest.raises(ValueError, match="all 1 are constant"):
+            agreement.alike(other[1:2], other[1:2])
+
+
+def test_top_classes_are_those_of_the_scores():
+    scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.5 - 1e-7, 0.0]])
+    assert agreement.top_classes([[1, 2], [1, 0]], scores)  # rounding may change the order of equal scores
+    for wrong in ([[2, 1], [0, 1]], [[1, 0], [0, 1]]):
+        with pytest.raises(ValueError, match="differ"):
+            agreement.top_classes(wrong, scores)
 
 
 def test_a_peer_that_is_missing_is_said():
@@ -113,6 +173,48 @@ def nothing():
 def test_peak_memory_is_that_of_the_work():
     idle, busy = (peak_memory(Contender("", f"{__name__}:hoard", {"mebibytes": size})) for size in (0, 400))
     assert 380 < busy - idle < 440
+
+
+def test_peak_memory_counts_a_worker_that_is_kept():
+    assert peak_memory(Contender("", f"{__name__}:Helped", {"mebibytes": 1500})) > 1500
+
+
+class Helped:
+    """Work with a process that goes on as long as the work may be asked for."""
+
+    def __init__(self, mebibytes):
+        program = f"import sys; kept = b'1' * {mebibytes * 2**20}; print(flush=True); sys.stdin.read()"
+        self.process = Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE)
+        self.process.stdout.readline()
+
+    def __call__(self):
+        assert self.process.poll() is None
+
+    def __del__(self):
+        self.process.communicate()
+
+
+def test_each_begins_a_round_in_its_turn():
+    called = []
+    runs_by_name = {name: partial(called.append, name) for name in "abc"}
+    assert [len(times) for times in by_turns(runs_by_name, rounds=4, title="").values()] == [4, 4, 4]
+    assert "".join(called) == "abcbcacababc"
+
+
+def test_the_last_of_the_warming_runs_is_compared():
+    ours, theirs = (Contender(name, f"{__name__}:counting", {}) for name in ("jaxcam", "peer"))
+    theirs = replace(theirs, agree=lambda ours, theirs: f"{ours} {theirs}")
+    assert measure(Work("count", 1, "runs", ours, (theirs,), warm=3), rounds=1, memory=False)[0].note == "3 3"
+
+
+def counting():
+    return partial(next, count(1))
+
+
+def test_only_cpus_are_compared(monkeypatch):
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    with pytest.raises(ValueError, match="on a gpu; only CPUs"):
+        runs.measured([], rounds=1, memory=False)
 
 
 def hoard(mebibytes):

@@ -5,11 +5,6 @@ from typing import Any
 import numpy as np
 
 
-def incomparable(ours: Any, theirs: Any) -> str:
-    """Other work, which ours includes."""
-    return "part of the work"
-
-
 def equal(ours: Any, theirs: Any) -> str:
     """The same numbers, such as corners of boxes."""
     ours, theirs = np.asarray(ours), np.asarray(theirs)
@@ -30,19 +25,37 @@ def close(ours: Any, theirs: Any, *, within: float = 1e-3) -> str:
 
 
 def alike(ours: Any, theirs: Any, *, least: float = 0.9) -> str:
-    """Maps (..., h, w) that two formulas draw alike: the least Pearson correlation, of what is above zero."""
-    pairs = (np.maximum(np.asarray(maps, np.float64), 0) for maps in (ours, theirs))
-    a, b = (maps.reshape(-1, maps.shape[-2] * maps.shape[-1]) for maps in pairs)
-    correlations = [np.corrcoef(one, other)[0, 1] for one, other in zip(a, b, strict=True) if one.any() and other.any()]
-    lowest = min(correlations)
+    """Maps (..., h, w) that two formulas draw alike: the least Pearson correlation, of what is above zero.
+
+    Those that are constant on both sides count for nothing; a map that is constant on one side correlates with none.
+    """
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        raise ValueError("maps: got values that are not finite")
+    a, b = (np.maximum(maps, 0).reshape(-1, maps.shape[-2] * maps.shape[-1]) for maps in (ours, theirs))
+    varied = [(one, other) for one, other in zip(a, b, strict=True) if np.ptp(one) or np.ptp(other)]
+    if not varied:
+        raise ValueError(f"maps: all {len(a)} are constant on both sides")
+    lowest = np.min([_correlation(one, other) for one, other in varied])
     if not lowest >= least:
         raise ValueError(f"maps correlate by {lowest:.3f} only, less than {least}")
     return f"correlation {lowest:.3f}"
 
 
-def percentages(ours: Any, theirs: Any, *, within: float = 1.0) -> str:
-    """Percentages that differ by an image or so, whose box or class float32's rounding decides."""
-    difference = np.abs(np.asarray(ours) - np.asarray(theirs)).max()
-    if not difference <= within:
-        raise ValueError(f"percentages: got {ours} and {theirs}, more than {within} apart")
-    return f"within {difference:.2f} points"
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    return np.corrcoef(one, other)[0, 1] if np.ptp(one) and np.ptp(other) else 0.0
+
+
+def top_classes(labels: Any, scores: Any, *, within: float = 1e-4) -> str:
+    """Labels (b, n) whose scores are those of the n classes that (b, c) scores name first, in their order."""
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    best = -np.sort(-scores, axis=1)[:, : labels.shape[1]]
+    return close(np.take_along_axis(scores, labels, axis=1), best, within=within)
+
+
+def percentages(ours: Any, theirs: Any, *, count: int) -> str:
+    """Percentages of `count` images that differ by one of them, whose box or class float32's rounding decides."""
+    images = np.abs(np.asarray(ours) - np.asarray(theirs)).max() * count / 100
+    if not images < 1.5:
+        raise ValueError(f"percentages of {count} images: got {ours} and {theirs}, more than one image apart")
+    return f"within {images:.0f} of {count} images"

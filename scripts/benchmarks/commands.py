@@ -16,7 +16,7 @@ def jaxcam_explain(subject: Subject, *, folder: str) -> Callable[[], np.ndarray]
     if not checkpoint.exists():
         program = "import sys; from benchmarks import with_jaxcam; with_jaxcam.save_checkpoint(*sys.argv[1:])"
         _run(["-c", program, subject.network, subject.folder, str(checkpoint)])
-    photo = photos_in(f"{folder}/photos", 1)[0].path
+    photo = photos_in(f"{folder}/photos", [0])[0].path
     command = ["-m", "jaxcam", "explain", str(photo), "--checkpoint", str(checkpoint), "--out", str(out)]
 
     def run() -> np.ndarray:
@@ -29,7 +29,7 @@ def jaxcam_explain(subject: Subject, *, folder: str) -> Callable[[], np.ndarray]
 
 def torch_cam_script(subject: Subject, *, folder: str) -> Callable[[], np.ndarray]:
     """A script of torch-cam's user that does the same."""
-    photo, out = photos_in(f"{folder}/photos", 1)[0].path, Path(folder, "explained_by_torch_cam")
+    photo, out = photos_in(f"{folder}/photos", [0])[0].path, Path(folder, "explained_by_torch_cam")
 
     def run() -> np.ndarray:
         _run(["-m", "benchmarks.explain_with_torch_cam", str(photo), str(subject.file), subject.network, str(out)])

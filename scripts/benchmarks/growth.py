@@ -59,7 +59,7 @@ def of_maps(subject: Subject, *, rounds: int) -> list[Line]:
     ]
 
 
-def of_evaluation(subject: Subject, *, photos: str, count: int, rounds: int) -> Line:
+def of_evaluation(subject: Subject, *, photos: str, labels: Sequence[int], rounds: int) -> Line:
     """An evaluation on fake devices, which share the same cores: what sharing itself costs."""
     program = "import sys; from benchmarks import growth; growth.evaluate_here(*sys.argv[1:])"
     told = json.dumps(asdict(subject))
@@ -67,7 +67,7 @@ def of_evaluation(subject: Subject, *, photos: str, count: int, rounds: int) -> 
     for devices in DEVICES:
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
         done = subprocess.run(
-            [sys.executable, "-c", program, told, photos, str(count), str(rounds)],
+            [sys.executable, "-c", program, told, photos, json.dumps(labels), str(rounds)],
             env={**os.environ, "XLA_FLAGS": flags},
             cwd=Path(__file__).parents[1],
             stdout=subprocess.PIPE,
@@ -78,9 +78,10 @@ def of_evaluation(subject: Subject, *, photos: str, count: int, rounds: int) -> 
     return Line(f"evaluate, {subject.network}", "fake devices", DEVICES, tuple(found))
 
 
-def evaluate_here(subject: str, photos: str, count: str, rounds: str) -> None:
+def evaluate_here(subject: str, photos: str, labels: str, rounds: str) -> None:
     """Print the milliseconds an image on the devices that this process has."""
     from benchmarks import with_jaxcam
 
-    run = with_jaxcam.evaluation(Subject(**json.loads(subject)), photos=photos, count=int(count))
-    print(1e3 * medians({"evaluate": run}, rounds=int(rounds), title="evaluate")["evaluate"] / int(count))
+    classes = json.loads(labels)
+    run = with_jaxcam.evaluation(Subject(**json.loads(subject)), photos=photos, labels=classes)
+    print(1e3 * medians({"evaluate": run}, rounds=int(rounds), title="evaluate")["evaluate"] / len(classes))

@@ -50,13 +50,23 @@ class Contender:
 
 @dataclass(frozen=True)
 class Work:
-    """What is measured: `amount` of a `unit` ("images", "maps") that one run of each contender does."""
+    """What is measured.
+
+    Attributes:
+        title: what is done.
+        amount: how much of it one run of each contender does.
+        unit: of the amount ("images", "maps").
+        ours: jaxcam.
+        peers: what it is compared with.
+        warm: runs before those that are timed; the results of the last of them are compared.
+    """
 
     title: str
     amount: int
     unit: str
     ours: Contender
     peers: tuple[Contender, ...]
+    warm: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ def measure(work: Work, *, rounds: int, memory: bool = True) -> list[Row]:
     """A row a peer. Results are compared first, which also compiles and warms; each round then runs all by turns."""
     present = [work.ours, *(peer for peer in work.peers if not peer.missing())]
     runs = {contender.name: contender.prepare() for contender in present}
-    results = {name: run() for name, run in runs.items()}
+    results = {name: [run() for _ in range(work.warm)][-1] for name, run in runs.items()}
     notes = {peer.name: peer.agree(results[work.ours.name], results[peer.name]) for peer in present[1:]}
     del results
     seconds = by_turns(runs, rounds=rounds, title=work.title)
@@ -110,12 +120,14 @@ def measure(work: Work, *, rounds: int, memory: bool = True) -> list[Row]:
 
 
 def by_turns(runs: Mapping[str, Callable[[], Any]], *, rounds: int, title: str) -> dict[str, list[float]]:
-    """Seconds of each run, one after the other in each round."""
+    """Seconds of each run, one after the other in each round, which each begins in its turn."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in tqdm(range(rounds), title, unit=" rounds", disable=None):
-        for name, run in runs.items():
+    names = list(runs)
+    for number in tqdm(range(rounds), title, unit=" rounds", disable=None):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
             began = time.perf_counter()
-            run()
+            runs[name]()
             seconds[name].append(time.perf_counter() - began)
     return seconds
 
@@ -143,6 +155,7 @@ def _tell_peak(contender: Contender, told: Any) -> None:
     run = contender.prepare()
     for _ in range(2):
         run()
+    del run  # with the worker processes that it kept: only those that have ended are counted
     told.put(max(_own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * RSS_UNIT / MEBIBYTE)
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import jax
 from benchmarks import works
 from benchmarks.measuring import Row, Work, measure, medians, table
 from benchmarks.subjects import Subject
@@ -91,7 +93,7 @@ def evaluate(
         size: that they are squashed to.
         threads: of torch.
         rounds: that each takes part in; medians are compared.
-        memory: measure peaks too; of a process and the largest that it starts.
+        memory: measure peaks too: of the largest of a contender's processes.
         growth: measure on 1, 2 and 4 fake devices too.
         out: folder for evaluate.json, evaluate.png, the files and the weights.
     """
@@ -99,11 +101,11 @@ def evaluate(
     from benchmarks import reporting, with_jaxcam
 
     subject, photos = subjects((network,), out, batch_size, size, threads)[network], str(out / "photos")
-    how = {"photos": photos, "count": count}
-    rows = measured(works.of_evaluation(subject, photos=photos, count=count), rounds, memory)
-    stages = medians(with_jaxcam.evaluation_stages(subject, photos=photos, count=count), rounds=rounds, title="stages")
-    lines = [growing.of_evaluation(subject, photos=photos, count=count, rounds=rounds)] if growth else []
-    options = {**how, "batch_size": batch_size, "threads": threads, "rounds": rounds}
+    how: dict[str, Any] = {"photos": photos, "labels": with_jaxcam.made_labels(subject, photos=photos, count=count)}
+    rows = measured(works.of_evaluation(subject, **how), rounds, memory)
+    stages = medians(with_jaxcam.evaluation_stages(subject, **how), rounds=rounds, title="stages")
+    lines = [growing.of_evaluation(subject, **how, rounds=rounds)] if growth else []
+    options = {"photos": photos, "count": count, "batch_size": batch_size, "threads": threads, "rounds": rounds}
     reporting.save(out, "evaluate", rows, lines=lines, stages={"evaluate": stages}, options=options)
     return 0
 
@@ -171,7 +173,9 @@ def subjects(
 
 
 def measured(found: Sequence[Work], rounds: int, memory: bool) -> list[Row]:
-    """The rows of all works, each printed as soon as it is there."""
+    """The rows of all works, each printed as soon as it is there; a ValueError where JAX would not run on a CPU."""
+    if jax.default_backend() != "cpu":
+        raise ValueError(f"JAX runs on a {jax.default_backend()}; only CPUs are compared so far: set JAX_PLATFORMS=cpu")
     rows: list[Row] = []
     for work in found:
         rows += measure(work, rounds=rounds, memory=memory)

@@ -1,5 +1,6 @@
 """Photos and networks that all libraries are given alike."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from skimage import data
+
+LEARNING_RATE, WEIGHT_DECAY = 0.01, 5e-4  # of training, in all its steps; the decay of kernels alone
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,16 @@ class Photo(NamedTuple):
     box: tuple[float, float, float, float]
 
 
-def photos_in(folder: str, count: int) -> list[Photo]:
-    """JPEG files of 500 x 375 pixels, written where they are not there yet."""
+def photos_in(folder: str, labels: Sequence[int]) -> list[Photo]:
+    """JPEG files of 500 x 375 pixels with these classes, written where they are not there yet."""
     height, width = 375, 500
     rng, found = np.random.default_rng(2), []
-    for index in range(count):
+    for index, label in enumerate(labels):
         sides = (np.sort(rng.choice(side, 2, replace=False)).astype(float).tolist() for side in (width, height))
         (x0, x1), (y0, y1) = sides
-        found.append(Photo(Path(folder, f"{index}.jpg"), int(rng.integers(1000)), (x0, y0, x1 + 1, y1 + 1)))
+        found.append(Photo(Path(folder, f"{index}.jpg"), label, (x0, y0, x1 + 1, y1 + 1)))
     if not found[-1].path.exists():
         Path(folder).mkdir(parents=True, exist_ok=True)
-        for photo, image in zip(found, crops(count, height, width), strict=True):
+        for photo, image in zip(found, crops(len(found), height, width), strict=True):
             Image.fromarray(image).save(photo.path, quality=90)
     return found

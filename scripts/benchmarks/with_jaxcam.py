@@ -1,6 +1,6 @@
 """What is timed of jaxcam: each function gives one that does the work once, and waits for its result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from benchmarks.made_maps import OVERLAP, THRESHOLD, THRESHOLDS, made_maps, made_targets
-from benchmarks.subjects import Subject, photos_in
+from benchmarks.subjects import LEARNING_RATE, WEIGHT_DECAY, Subject, photos_in
 from jaxtyping import Array
 
 import jaxcam
@@ -82,13 +82,14 @@ def class_maps(subject: Subject) -> Callable[[], Array]:
     return lambda: jax.block_until_ready(jaxcam.cam(params, images))
 
 
-def explained(subject: Subject, *, top: int, maps: bool = True) -> Callable[[], Array | None]:
-    """The top classes with their maps and boxes, or their boxes alone; gives the maps."""
+def explained(subject: Subject, *, top: int, maps: bool = True, gives: str = "maps") -> Callable[[], Array | None]:
+    """The top classes with their maps and boxes, or their boxes alone; gives a part of them by its name."""
     params, images = params_of(subject), subject.images()
 
     def run() -> Array | None:
         why = jaxcam.explain(params, images, top=top, maps=maps)
-        return jax.block_until_ready((why.maps, why.boxes))[0]
+        jax.block_until_ready((why.maps, why.boxes))
+        return getattr(why, gives)
 
     return run
 
@@ -135,7 +136,7 @@ def largest_boxes(count: int, *, cells: int) -> Callable[[], np.ndarray]:
 
 
 def swept_accuracy(count: int, *, cells: int, threads: int) -> Callable[[], np.ndarray]:
-    """MaxBoxAcc of maps, as `jaxcam.evaluate` takes it."""
+    """The share of maps whose largest contour has a fitting box at each threshold, as `jaxcam.evaluate` takes it."""
     maps, targets = jax.device_put(made_maps(count, cells=cells)), made_targets(count)
     pool = ThreadPoolExecutor(threads)
 
@@ -144,22 +145,33 @@ def swept_accuracy(count: int, *, cells: int, threads: int) -> Callable[[], np.n
         return np.asarray(counts.largest)[OVERLAPS.index(OVERLAP)]
 
     def run() -> np.ndarray:
-        right = list(pool.map(right_at_each, np.asarray(grey_maps(maps)), targets))
-        return np.mean(right, axis=0).max(keepdims=True)
+        return np.mean(list(pool.map(right_at_each, np.asarray(grey_maps(maps)), targets)), axis=0)
 
     return run
 
 
-def dataset_of(params: jaxcam.Params, photos: str, count: int) -> Dataset:
+def made_labels(subject: Subject, *, photos: str, count: int) -> tuple[int, ...]:
+    """Classes for the photos in a folder: of every second one what the network says, of the others any."""
+    params = params_of(subject)
+    labels = np.random.default_rng(3).integers(len(params.card.classes), size=count)
+    dataset = dataset_of(params, photos, labels.tolist())
+    for batch in batches(dataset, batch_size=subject.batch_size, image_size=params.card.image_size):
+        said = np.asarray(jaxcam.logits(params, batch.images)).argmax(axis=1)
+        chosen = batch.mask & (batch.index % 2 == 0)
+        labels[batch.index[chosen]] = said[chosen]
+    return tuple(labels.tolist())
+
+
+def dataset_of(params: jaxcam.Params, photos: str, labels: Sequence[int]) -> Dataset:
     """The photos in a folder, with the network's classes."""
-    examples = tuple(Example(photo.path, photo.label, (photo.box,)) for photo in photos_in(photos, count))
+    examples = tuple(Example(photo.path, photo.label, (photo.box,)) for photo in photos_in(photos, labels))
     return Dataset(examples, params.card.classes, params.card.class_ids)
 
 
-def evaluation(subject: Subject, *, photos: str, count: int) -> Callable[[], np.ndarray]:
+def evaluation(subject: Subject, *, photos: str, labels: Sequence[int]) -> Callable[[], np.ndarray]:
     """Percent of the photos in a folder: top-5 classification and localization, GT-known, MaxBoxAcc."""
     params = params_of(subject)
-    dataset = dataset_of(params, photos, count)
+    dataset = dataset_of(params, photos, labels)
 
     def run() -> np.ndarray:
         report = jaxcam.evaluate(params, dataset, batch_size=subject.batch_size, progress=False)
@@ -169,10 +181,10 @@ def evaluation(subject: Subject, *, photos: str, count: int) -> Callable[[], np.
     return run
 
 
-def evaluation_stages(subject: Subject, *, photos: str, count: int) -> dict[str, Callable[[], Any]]:
+def evaluation_stages(subject: Subject, *, photos: str, labels: Sequence[int]) -> dict[str, Callable[[], Any]]:
     """What an evaluation is made of: its files, and the compiled step on batches that are there already."""
     params = params_of(subject)
-    dataset = dataset_of(params, photos, count)
+    dataset = dataset_of(params, photos, labels)
     options: dict[str, Any] = {"batch_size": subject.batch_size, "image_size": params.card.image_size}
     read = list(batches(dataset, **options))
     passed = partial(steps, params, dataset, look, np.array(THRESHOLD, np.float32), protocol=Protocol(), localize=True)
@@ -187,20 +199,27 @@ def evaluation_stages(subject: Subject, *, photos: str, count: int) -> dict[str,
 
 
 def training(subject: Subject) -> Callable[[], np.ndarray]:
-    """A float32 training step: normalize, forward, backward, SGD with momentum and decay; gives the loss."""
+    """A float32 training step: normalize, forward, backward, SGD with momentum and decay; gives all losses so far.
+
+    The step also computes the accuracy and the norm of the gradients.
+    """
     size, count = subject.size, subject.batch_size
     options: dict[str, Any] = {"crop": "placed", "crop_size": size, "flip": False, "ema": 0.0, "warmup_epochs": 0.0}
+    options |= {"schedule": "steps", "decay_every": 10**6}  # a constant rate
+    options |= {"learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
     recipe = Recipe(network=subject.network, batch_size=count, **options)
     devices = make_parallel("jit", recipe, devices=jax.devices()[:1])
     state = devices.place(start(params_of(subject), recipe, steps=1000, steps_an_epoch=100.0))
     labels, index = np.arange(count, dtype=np.int32), np.arange(count, dtype=np.int32)
     batch = Batch(subject.images(), labels, np.ones(count, bool), index, np.ones((count, 2), np.int32))
+    losses: list[float] = []
 
     def run() -> np.ndarray:
         nonlocal state
         state, measured = devices.step(state, batch)
         jax.block_until_ready((state, measured))
-        return np.asarray(measured["loss"])
+        losses.append(float(measured["loss"]))
+        return np.array(losses)
 
     return run
 

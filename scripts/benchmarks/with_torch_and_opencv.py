@@ -1,13 +1,13 @@
 """A whole evaluation as a user of torch writes it: a loader with workers, torch-cam's maps, OpenCV's boxes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 import torch
 from benchmarks.made_maps import THRESHOLDS
 from benchmarks.subjects import Photo, Subject, photos_in
-from benchmarks.with_opencv import best_overlap, opencv_box, right_at_each
+from benchmarks.with_opencv import opencv_box, overlaps, right_at_each
 from benchmarks.with_torch import NETWORKS, enlarged, model_of, pixels_of
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -31,9 +31,9 @@ class Files(Dataset):
         return np.array(squashed), index, np.array(image.shape[:2])
 
 
-def evaluation(subject: Subject, *, photos: str, count: int) -> Callable[[], np.ndarray]:
+def evaluation(subject: Subject, *, photos: str, labels: Sequence[int]) -> Callable[[], np.ndarray]:
     """Percent of the photos in a folder: top-5 classification and localization, GT-known, MaxBoxAcc."""
-    model, files = model_of(subject), photos_in(photos, count)
+    model, files = model_of(subject), photos_in(photos, labels)
     _, layer, linear = NETWORKS[subject.network]
     extractor = CAM(model, layer, fc_layer=linear, input_shape=(3, subject.size, subject.size))
     rows = Files(files, subject.size)
@@ -55,11 +55,12 @@ def evaluation(subject: Subject, *, photos: str, count: int) -> Callable[[], np.
             for photo, size, top, of_image, true in zip(batch, sizes, classes, maps, cells[-1], strict=True):
                 scale = np.tile(size.numpy()[::-1] / subject.size, 2)
                 target = np.array([photo.box])
-                right = [best_overlap(opencv_box(values) * scale, target) >= OVERLAP for values in of_image]
+                boxes = np.stack([opencv_box(values) * scale for values in of_image])
+                right = overlaps(boxes, target)[:, 0] >= OVERLAP
                 said = (top[:TOP] == photo.label).numpy()
                 found.append([said.any(), (said & right[:TOP]).any(), right[TOP]])
                 swept += right_at_each(framed(true.numpy()), framed_box(target, size.numpy()))
-        return 100 * np.array([*np.mean(found, axis=0), swept.max() / count])
+        return 100 * np.array([*np.mean(found, axis=0), swept.max() / len(files)])
 
     return run
 
