@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, cast
 
 import jax
@@ -13,7 +13,7 @@ from jaxcam.checkpoints import describe, load
 from jaxcam.class_names import comparable
 from jaxcam.datasets import Dataset
 from jaxcam.networks import Classifier
-from jaxcam.params import Params, default_card, find_entry, init, network_shapes
+from jaxcam.params import Params, default_card, find_entry, init, make_network, network_shapes
 from jaxcam.training.optimization import HEAD_LAYERS
 from jaxcam.training.recipes import Recipe
 
@@ -44,7 +44,7 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
     """Fresh weights for the data set's classes; with `initial`, that checkpoint's weights as far as they fit.
 
     The network is then the checkpoint's; but that of the recipe where it is made of it: `vgg16_gap` of a `vgg16`, whose
-    body it takes over whole, and whose head it does not. Where the classes are the checkpoint's, as
+    body it takes over whole, with the options of it that the recipe does not set, and whose head it does not. Where the classes are the checkpoint's, as
     `jaxcam.evaluation.check_classes` tells them (by WordNet ids where both have them), their names, ids and threshold
     stay the checkpoint's; otherwise a line on stderr says that the head is fresh.
 
@@ -74,7 +74,8 @@ def initial_params(dataset: Dataset, recipe: Recipe, initial: str | os.PathLike 
         return init(recipe.network, key, card=card, **recipe.network_options())
     plain = describe(initial).get("network")
     if is_made_of(recipe.network, plain):
-        return _with_body(init(recipe.network, key, card=card, **recipe.network_options()), old, f"{initial} ({plain})")
+        options = {**_body_options(old, plain, recipe.network), **recipe.network_options()}
+        return _with_body(init(recipe.network, key, card=card, **options), old, f"{initial} ({plain})")
     if not same_classes and jax.process_index() == 0:
         told = f"{len(old.card.classes)} other classes"
         print(f"{initial} tells {told} apart: the head for {len(dataset.classes)} is fresh", file=sys.stderr)
@@ -94,6 +95,21 @@ def _with_weights(fresh: Params, old: Params, same_classes: bool) -> Params:
 
     shapes = network_shapes(one_more, fresh.card)
     return fresh.replace(variables=jax.tree.map(choose, fresh.variables, old.variables, shapes))
+
+
+def _body_options(old: Params, plain: str, pooling: str) -> dict[str, Any]:
+    """The options by which a checkpoint's body differs from the usual plain one, for the network made of it.
+
+    Those by which the two networks always differ, such as the pooling that alexnet_gap leaves out, are not among them.
+    """
+    own, usual = cast("Classifier", old.network).backbone, make_network(plain, 1).backbone
+    made = make_network(pooling, 1).backbone
+    values = {field.name: getattr(own, field.name) for field in fields(usual) if field.name not in ("parent", "name")}
+    return {
+        name: value
+        for name, value in values.items()
+        if value != getattr(usual, name) and getattr(usual, name) == getattr(made, name)
+    }
 
 
 def _with_body(fresh: Params, old: Params, name: str) -> Params:
