@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import jaxcam
-from jaxcam import datasets
+from jaxcam import checkpoints, datasets
 from jaxcam.cli import main
 from jaxcam.commands import training
 from jaxcam.commands.data import check_photos
@@ -95,6 +95,8 @@ def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp
         ),
         (["folder", "--init", "tiny_imagenet", "--network", "resnet19"], "--network: got resnet19 beside --init"),
         (["folder", "--init", "tiny_imagenet", "--options", "width=8"], "--options: got width=8 beside --init"),
+        (["cub", "--init", "tiny_imagenet", "--network=resnet50"], "--network: got resnet50 beside --init"),
+        (["folder", "--init", "tiny_imagenet", "--options"], "--options: got none beside --init"),
         (["folder", "--optimizer", "adam"], "optimizer: got 'adam'; use one of sgd, caffe, adamw"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -123,6 +125,14 @@ def test_networks_beside_a_checkpoint(photos, tmp_path, monkeypatch, options):
     arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--init", "tiny_imagenet"]
     assert main([*arguments, *options]) == 0
     assert asked == [options[1] if options else "resnet18"]
+
+
+def test_a_network_with_other_layers_than_the_plain_one_is_refused(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(checkpoints, "describe", lambda initial: {"network": "alexnet", "options": {}})
+    arguments = ["--data-dir", str(photos), "--out", str(tmp_path / "out"), "--network", "alexnet_plus_gap"]
+    assert main(["train", "folder", *arguments, "--init", "mine"]) == 2
+    told = "--network: got alexnet_plus_gap beside --init mine, which brings its own network (alexnet); leave it out"
+    assert told in capsys.readouterr().err
 
 
 def test_the_data_set_comes_first(photos, tmp_path, capsys):

@@ -69,7 +69,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         if arguments[1] != dataset:
             raise ValueError(f"dataset: got it behind other options; write jaxcam train {dataset} --data-dir ...")
         if init is not None:
-            _check_network(values, default, init)
+            _check_network(values, arguments, init)
         split = find_layout(dataset).train if split is None else split
         hosts.join()
         images = _read_photos(dataset, data_dir, split, out)
@@ -87,8 +87,8 @@ def _read_photos(dataset, data_dir, split, out):
     return images
 
 
-def _check_network(recipe, default, initial):
-    """Refuse another network, or options, than the recipe's, where the checkpoint's own is trained."""
+def _check_network(recipe, arguments, initial):
+    """Refuse another network, or options, than the checkpoint's own, where they were typed and this one is trained."""
     from jaxcam.checkpoints import describe
     from jaxcam.training.starting import is_made_of
 
@@ -97,9 +97,10 @@ def _check_network(recipe, default, initial):
     if is_made_of(recipe.network, own):
         return
     told = f"beside --init {initial}, which brings its own network ({own}); leave it out"
-    if recipe.network not in (default.network, own):
+    typed = {argument.partition("=")[0] for argument in arguments}
+    if "--network" in typed and recipe.network != own:
         raise ValueError(f"--network: got {recipe.network} {told}")
-    if recipe.options != default.options and recipe.network_options() != record.get("options"):
+    if "--options" in typed and recipe.network_options() != record.get("options"):
         raise ValueError(f"--options: got {' '.join(recipe.options) or 'none'} {told}")
 
 

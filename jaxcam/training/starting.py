@@ -18,7 +18,7 @@ from jaxcam.training.optimization import HEAD_LAYERS
 from jaxcam.training.recipes import Recipe
 
 # What a network with pooled class maps is called after the plain one that it is made of.
-MADE_OF_PLAIN = ("_gap", "_gmp", "_plus_gap")
+MADE_OF_PLAIN = ("_gap", "_gmp")
 
 
 def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
@@ -34,7 +34,7 @@ def split(dataset: Dataset, holdout: float) -> tuple[Dataset, Dataset]:
 def is_made_of(network: str, plain: str | None) -> bool:
     """Whether a network of that name pools the class maps of the plain one of the other.
 
-    >>> is_made_of("vgg16_gap", "vgg16"), is_made_of("resnet18", "vgg16")
+    >>> is_made_of("vgg16_gap", "vgg16"), is_made_of("alexnet_plus_gap", "alexnet")  # whose layers are others
     (True, False)
     """
     return network in [f"{plain}{ending}" for ending in MADE_OF_PLAIN]
