@@ -157,6 +157,7 @@ class _Loop(NamedTuple):
                     self.kept.keep(placed, self.devices)
                 self.watch.begin_anew()
             if stopping:
+                self.kept.wait()
                 raise Preempted(f"stopped behind step {step} of {state.steps}, which is kept; the same command goes on")
         return self.devices.one(placed)
 

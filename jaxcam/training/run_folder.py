@@ -63,7 +63,7 @@ class RunFolder:
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         try:
-            self._wait()
+            self.wait()
         except ValueError:
             if kind is None:  # otherwise there is a worse one to tell of
                 raise
@@ -103,7 +103,7 @@ class RunFolder:
         state = devices.whole(state)
         tree = {name: getattr(state, name) for name in LEAVES}
         step = int(state.step)
-        self._wait()
+        self.wait()
         hashes = {name: leaf["sha256"] for name, leaf in leaf_hashes(tree).items()}
         about = {"sha256": hashes} if figures is None else {"sha256": hashes, "figures": dict(figures)}
         with writing(self.folder, f"the state of step {step}", errors=Exception):
@@ -112,9 +112,16 @@ class RunFolder:
                 self.states.save_checkpointables_async(step, {"state": tree}, force=True, custom_metadata=about),
             )
 
+    def wait(self) -> None:
+        """Wait for the state that is being written: it is kept when this returns."""
+        if self.pending is not None:
+            (step, response), self.pending = self.pending, None
+            with writing(self.folder, f"the state of step {step}", errors=Exception):
+                response.result()
+
     def publish(self, params: Params, figures: dict[str, Any]) -> None:
         """Write the checkpoint of the averaged weights, with the figures so far in its record."""
-        self._wait()
+        self.wait()
         with writing(self.folder, f"the checkpoint of step {figures['step']}", errors=Exception):
             save(params, self.folder / "checkpoint", record={**self.record, "training": figures}, overwrite=True)
 
@@ -147,13 +154,6 @@ class RunFolder:
             if jax.process_count() > 1:
                 multihost_utils.sync_global_devices("damaged states put aside")
             self.states.reload()
-
-    def _wait(self):
-        """Wait for the state that is being written."""
-        if self.pending is not None:
-            (step, response), self.pending = self.pending, None
-            with writing(self.folder, f"the state of step {step}", errors=Exception):
-                response.result()
 
     def _clear(self):
         """Remove what a run that was killed left half-written, but for a checkpoint just moved out of the way."""
