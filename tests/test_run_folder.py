@@ -268,6 +268,22 @@ def test_a_run_that_kept_nothing_gives_its_folder_to_another(tmp_path, one, fres
         RunFolder(tmp_path, other, None, DATASET, {})
 
 
+def test_another_recipe_stays_here_only_where_nothing_was_kept(tmp_path, out, fresh):
+    with opened(tmp_path) as run:
+        assert run.elsewhere() == ""
+    with opened(out) as run:
+        assert run.elsewhere() == ", in another folder"
+        run.publish(fresh.params, {"step": 3})
+        reached = f"--init {out / 'checkpoint'} begins with what was reached"
+        assert run.elsewhere() == f", in another folder, where {reached}"
+
+
+def test_a_claim_that_cannot_be_written_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "whole_file", full_disk)
+    with pytest.raises(ValueError, match=r"out: recipe.json could not be written to .* \(.*No space left on device\)"):
+        opened(tmp_path)
+
+
 def test_a_folder_of_before_is_gone_on_with_and_another_runs_is_not(out, one, fresh):
     path = out / "recipe.json"
     asked = json.loads(path.read_text())

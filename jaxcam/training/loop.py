@@ -173,7 +173,7 @@ class _Loop(NamedTuple):
         names = ", ".join(self.training[index].path.name for index in indices[:3])
         raise ValueError(
             f"loss: not finite at step {failed_at}, whose batch of {len(indices)} images begins with {names}; "
-            "lower the learning rate or clip the gradients; the states kept and the checkpoint are from before"
+            f"lower the learning rate or clip the gradients{self.kept.elsewhere()}"
         )
 
     def _end_epoch(self, state: TrainState, figures: dict[str, Any]) -> None:

@@ -125,6 +125,13 @@ class RunFolder:
         with writing(self.folder, f"the checkpoint of step {figures['step']}", errors=Exception):
             save(params, self.folder / "checkpoint", record={**self.record, "training": figures}, overwrite=True)
 
+    def elsewhere(self) -> str:
+        """Where a run goes on by another recipe, behind the advice to change it; "" where it may stay here."""
+        if self.pending is None and self._is_empty():
+            return ""
+        reached = self.folder / "checkpoint"
+        return ", in another folder" + (f", where --init {reached} begins with what was reached" * reached.exists())
+
     def _load(self, step, state, devices):
         tree = {name: getattr(state, name) for name in LEAVES}
         sharding = devices.sharding
