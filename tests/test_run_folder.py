@@ -16,7 +16,7 @@ import pytest
 
 from jaxcam.checkpoints import folders
 from jaxcam.datasets import Dataset, Example
-from jaxcam.training import make_parallel, start
+from jaxcam.training import make_parallel, run_folder, start
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
 from tests.small_classifier import CLASSES, small_params

@@ -182,7 +182,7 @@ class RunFolder:
         """Make the folder this run's, or see that it is."""
         path, asked = self.folder / "recipe.json", json.loads(json.dumps(asked))
         if jax.process_index() == 0 and (not path.exists() or (self._is_empty() and _is_whole(path))):
-            with whole_file(path) as file:
+            with writing(self.folder, path.name), whole_file(path) as file:
                 file.write((json.dumps(asked, indent=1) + "\n").encode())
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("run claimed")
