@@ -178,7 +178,8 @@ class _Loop(NamedTuple):
 
     def _end_epoch(self, state: TrainState, figures: dict[str, Any]) -> None:
         """Measure on the images held out, and show and publish what was reached."""
-        figures["held_out_accuracy"] = accuracy(state.params, self.held_out, state.recipe.batch_size)
+        fitting = state.recipe.batch_size // state.recipe.accumulate
+        figures["held_out_accuracy"] = accuracy(state.params, self.held_out, fitting)
         self.showing.epoch(state.params, figures["epoch"])
         self.kept.publish(state.params, figures)
         self.watch.say(", ".join(f"{name} {value}" for name, value in figures.items()))
