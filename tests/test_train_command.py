@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import jax
@@ -133,6 +134,24 @@ def test_a_network_with_other_layers_than_the_plain_one_is_refused(photos, tmp_p
     assert main(["train", "folder", *arguments, "--init", "mine"]) == 2
     told = "--network: got alexnet_plus_gap beside --init mine, which brings its own network (alexnet); leave it out"
     assert told in capsys.readouterr().err
+
+
+def test_a_runs_folder_among_those_of_the_classes_is_refused(photos, capsys, monkeypatch):
+    began = []
+    monkeypatch.setattr(training, "_train", lambda *_, **__: began.append(1) or 0)
+    monkeypatch.chdir(photos)
+    assert main(["train", "folder", "--data-dir", ".", "--out", "runs/mine"]) == 2
+    assert "--out: got runs/mine, inside ., where every folder is a class; give one" in capsys.readouterr().err
+    assert main(["train", "folder", "--data-dir", ".", "--split", "ant", "--out", "ant"]) == 2
+    assert main(["train", "folder", "--data-dir", ".", "--out", "../runs"]) == 0
+    assert began == [1]
+
+
+def test_without_the_extra_for_tensorboard_no_photo_is_looked_at(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setattr(training, "check_photos", lambda images: pytest.fail("they are looked at"))
+    assert main(["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--tensorboard"]) == 2
+    assert "pip install 'jaxcam[tensorboard]'" in capsys.readouterr().err
 
 
 def test_the_data_set_comes_first(photos, tmp_path, capsys):

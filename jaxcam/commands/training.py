@@ -68,8 +68,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         """
         if arguments[1] != dataset:
             raise ValueError(f"dataset: got it behind other options; write jaxcam train {dataset} --data-dir ...")
-        if init is not None:
-            _check_network(values, arguments, init)
+        _check_before(values, running, arguments, init)
         split = find_layout(dataset).train if split is None else split
         hosts.join()
         images = _read_photos(dataset, data_dir, split, out)
@@ -80,7 +79,20 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
     return train
 
 
+def _check_before(recipe, running, arguments, initial):
+    """What can be refused before the photos are looked at."""
+    if initial is not None:
+        _check_network(recipe, arguments, initial)
+    if running.tensorboard:
+        from jaxcam.training.run_log import summary_writer
+
+        summary_writer()
+
+
 def _read_photos(dataset, data_dir, split, out):
+    classes = data_dir / (split or "")
+    if dataset == "folder" and out.resolve().is_relative_to(classes.resolve()):  # a class, when the run goes on
+        raise ValueError(f"--out: got {out}, inside {classes}, where every folder is a class; give one outside of it")
     images = read_dataset(dataset, data_dir, split)
     if not [*(out / "states").glob("[0-9]*")]:  # a run that goes on has looked at them
         check_photos(images)

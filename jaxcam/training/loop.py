@@ -21,6 +21,7 @@ from jaxcam.training.parallel import Parallel, make_parallel
 from jaxcam.training.preemption import Preempted, watch_for_sigterm
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
+from jaxcam.training.run_log import summary_writer
 from jaxcam.training.showing import Showing
 from jaxcam.training.starting import initial_params, split
 from jaxcam.training.step import TrainState, start
@@ -75,6 +76,8 @@ def train(
     """
     if save_every < 1:
         raise ValueError(f"save_every: got {save_every} steps; give at least 1")
+    if tensorboard:
+        summary_writer()
     devices, (training, held_out) = make_parallel(parallel, recipe), split(dataset, recipe.holdout)
     steps_an_epoch = len(training) / recipe.batch_size
     steps = max(1, _steps(recipe.epochs, steps_an_epoch))
