@@ -23,7 +23,7 @@ from jaxcam.training.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
 from jaxcam.training.run_log import summary_writer
 from jaxcam.training.showing import Showing
-from jaxcam.training.starting import initial_params, split
+from jaxcam.training.starting import initial_params, split, tell_of_none
 from jaxcam.training.step import TrainState, start
 from jaxcam.training.watch import WINDOW, Watch
 
@@ -83,6 +83,7 @@ def train(
     steps = max(1, _steps(recipe.epochs, steps_an_epoch))
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
     folder = RunFolder(Path(out), recipe, initial, training, record or {})
+    tell_of_none(dataset, recipe.holdout)
     with watch_for_sigterm() as told_to_stop, folder as kept:
         state = kept.resume(state, devices)
         # Maybe none is left: but for the pictures, which a run cut off late lacks.
