@@ -170,6 +170,19 @@ def test_a_network_that_pools_class_maps_takes_a_plain_ones_body(tmp_path, quick
         assert (part in fresh) != (path in before and np.array_equal(before[path], after[path])), part
 
 
+NARROW = {"channels": (4, 6, 6, 4, 6), "grid": (1, 1), "width": 8}
+
+
+@pytest.mark.parametrize("asked, order", [((), "norm_pool"), (("order=pool",), "pool")], ids=["its", "the recipe's"])
+def test_a_body_is_taken_with_its_options_but_for_those_of_the_recipe(tmp_path, quick_init, asked, order):
+    """Without them, the same weights would compute something else."""
+    card = Card(CLASSES, image_size=(67, 67))
+    jaxcam.save(drawn("alexnet", None, card=card, order="norm_pool", pool5=1, **NARROW), tmp_path / "plain")
+    recipe = Recipe(network="alexnet_gap", options=("cam_channels=6", *asked))
+    new = initial_params(DATA, recipe, tmp_path / "plain")
+    assert new.network == make_network("alexnet_gap", 3, channels=NARROW["channels"], order=order, cam_channels=6)
+
+
 def test_a_body_that_does_not_fit_is_refused():
     card = Card(CLASSES, image_size=(32, 32))
     params = drawn("mobilenet_v3_small", None, card=card)

@@ -16,7 +16,7 @@ import pytest
 
 from jaxcam.checkpoints import folders
 from jaxcam.datasets import Dataset, Example
-from jaxcam.training import make_parallel, start
+from jaxcam.training import make_parallel, run_folder, start
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
 from tests.small_classifier import CLASSES, small_params
@@ -266,6 +266,22 @@ def test_a_run_that_kept_nothing_gives_its_folder_to_another(tmp_path, one, fres
     (tmp_path / "checkpoint").rename(tmp_path / ".checkpoint.other/old")  # as it is for a moment, while one is written
     with pytest.raises(ValueError, match="holds another run"):
         RunFolder(tmp_path, other, None, DATASET, {})
+
+
+def test_another_recipe_stays_here_only_where_nothing_was_kept(tmp_path, out, fresh):
+    with opened(tmp_path) as run:
+        assert run.elsewhere() == ""
+    with opened(out) as run:
+        assert run.elsewhere() == ", in another folder"
+        run.publish(fresh.params, {"step": 3})
+        reached = f"--init {out / 'checkpoint'} begins with what was reached"
+        assert run.elsewhere() == f", in another folder, where {reached}"
+
+
+def test_a_claim_that_cannot_be_written_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "whole_file", full_disk)
+    with pytest.raises(ValueError, match=r"out: recipe.json could not be written to .* \(.*No space left on device\)"):
+        opened(tmp_path)
 
 
 def test_a_folder_of_before_is_gone_on_with_and_another_runs_is_not(out, one, fresh):

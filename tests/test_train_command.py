@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 import jaxcam
-from jaxcam import datasets
+from jaxcam import checkpoints, datasets
 from jaxcam.cli import main
 from jaxcam.commands import training
 from jaxcam.commands.data import check_photos
@@ -95,6 +96,8 @@ def test_fine_tuning_takes_network_and_size_from_the_checkpoint(run, photos, tmp
         ),
         (["folder", "--init", "tiny_imagenet", "--network", "resnet19"], "--network: got resnet19 beside --init"),
         (["folder", "--init", "tiny_imagenet", "--options", "width=8"], "--options: got width=8 beside --init"),
+        (["cub", "--init", "tiny_imagenet", "--network=resnet50"], "--network: got resnet50 beside --init"),
+        (["folder", "--init", "tiny_imagenet", "--options"], "--options: got none beside --init"),
         (["folder", "--optimizer", "adam"], "optimizer: got 'adam'; use one of sgd, caffe, adamw"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -123,6 +126,32 @@ def test_networks_beside_a_checkpoint(photos, tmp_path, monkeypatch, options):
     arguments = ["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--init", "tiny_imagenet"]
     assert main([*arguments, *options]) == 0
     assert asked == [options[1] if options else "resnet18"]
+
+
+def test_a_network_with_other_layers_than_the_plain_one_is_refused(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(checkpoints, "describe", lambda initial: {"network": "alexnet", "options": {}})
+    arguments = ["--data-dir", str(photos), "--out", str(tmp_path / "out"), "--network", "alexnet_plus_gap"]
+    assert main(["train", "folder", *arguments, "--init", "mine"]) == 2
+    told = "--network: got alexnet_plus_gap beside --init mine, which brings its own network (alexnet); leave it out"
+    assert told in capsys.readouterr().err
+
+
+def test_a_runs_folder_among_those_of_the_classes_is_refused(photos, capsys, monkeypatch):
+    began = []
+    monkeypatch.setattr(training, "_train", lambda *_, **__: began.append(1) or 0)
+    monkeypatch.chdir(photos)
+    assert main(["train", "folder", "--data-dir", ".", "--out", "runs/mine"]) == 2
+    assert "--out: got runs/mine, inside ., where every folder is a class; give one" in capsys.readouterr().err
+    assert main(["train", "folder", "--data-dir", ".", "--split", "ant", "--out", "ant"]) == 2
+    assert main(["train", "folder", "--data-dir", ".", "--out", "../runs"]) == 0
+    assert began == [1]
+
+
+def test_without_the_extra_for_tensorboard_no_photo_is_looked_at(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setattr(training, "check_photos", lambda images: pytest.fail("they are looked at"))
+    assert main(["train", "folder", "--data-dir", str(photos), "--out", str(tmp_path), "--tensorboard"]) == 2
+    assert "pip install 'jaxcam[tensorboard]'" in capsys.readouterr().err
 
 
 def test_the_data_set_comes_first(photos, tmp_path, capsys):

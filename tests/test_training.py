@@ -180,9 +180,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(few, wh
     first = few_training(few)[int(in_order.index[0])].path.name
     with monkeypatch.context() as patch:
         patch.setattr(loop, "batches", spoilt)
-        with pytest.raises(
-            ValueError, match=f"loss: not finite at step 10, whose batch of 8 images begins with {first}"
-        ):
+        advice = (
+            f"lower the learning rate or clip the gradients, in another folder, where --init {tmp_path / 'checkpoint'}"
+        )
+        told = f"loss: not finite at step 10, whose batch of 8 images begins with {first}, .*; {advice}"
+        with pytest.raises(ValueError, match=told):
             train_small(few, tmp_path)
     # What was kept is of the epoch before, and goes on to the same weights.
     assert describe(tmp_path / "checkpoint")["training"]["step"] == 6

@@ -1,5 +1,6 @@
 """A run that is killed, stopped, damaged or short of room goes on to the same weights, on other devices too."""
 
+import errno
 import gc
 import os
 import random
@@ -11,10 +12,12 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from orbax.checkpoint import v1 as ocp
 
 from jaxcam.checkpoints import load
 from jaxcam.cli import main
@@ -90,6 +93,18 @@ def test_a_run_told_to_stop_keeps_its_state_and_goes_on(train, whole, tmp_path, 
     assert [line["step"] for line in found["figures"]] == [line["step"] for line in expected["figures"]]
     for name in ("weights", "state", "files"):
         assert found[name] == expected[name]
+
+
+def test_a_run_told_to_stop_does_not_say_that_a_state_is_kept_that_is_not(train, tmp_path, monkeypatch, capfd):
+    def full_disk(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    failed = SimpleNamespace(result=full_disk)
+    monkeypatch.setattr(ocp.training.Checkpointer, "save_checkpointables_async", lambda *_, **__: failed)
+    assert train(tmp_path / "out", before=partial(terminate, 1)) == 2
+    told = capfd.readouterr().err
+    assert "error: out: the state of step 1 could not be written" in told
+    assert "which is kept" not in told
 
 
 @pytest.mark.slow

@@ -95,6 +95,12 @@ def assert_same_weights(out, alone):
         np.testing.assert_allclose(leaf, wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_one_host_of_four_devices_is_one(photos, alone, tmp_path):
+    run_alone(photos, tmp_path, 4)
+    np.testing.assert_allclose(log_of(tmp_path), log_of(alone), rtol=1e-5)
+    assert_same_weights(tmp_path, alone)
+
+
 @pytest.mark.parametrize("way", ["jit", "pmap"])
 def test_two_hosts_are_one(photos, alone, tmp_path, cache, way):
     with hosts(photos, tmp_path / "out", cache, "--parallel", way) as running:

@@ -68,8 +68,7 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
         """
         if arguments[1] != dataset:
             raise ValueError(f"dataset: got it behind other options; write jaxcam train {dataset} --data-dir ...")
-        if init is not None:
-            _check_network(values, default, init)
+        _check_before(values, running, arguments, init)
         split = find_layout(dataset).train if split is None else split
         hosts.join()
         images = _read_photos(dataset, data_dir, split, out)
@@ -80,15 +79,28 @@ def train_with(default: Recipe, arguments: Sequence[str]) -> Callable[..., int]:
     return train
 
 
+def _check_before(recipe, running, arguments, initial):
+    """What can be refused before the photos are looked at."""
+    if initial is not None:
+        _check_network(recipe, arguments, initial)
+    if running.tensorboard:
+        from jaxcam.training.run_log import summary_writer
+
+        summary_writer()
+
+
 def _read_photos(dataset, data_dir, split, out):
+    classes = data_dir / (split or "")
+    if dataset == "folder" and out.resolve().is_relative_to(classes.resolve()):  # a class, when the run goes on
+        raise ValueError(f"--out: got {out}, inside {classes}, where every folder is a class; give one outside of it")
     images = read_dataset(dataset, data_dir, split)
     if not [*(out / "states").glob("[0-9]*")]:  # a run that goes on has looked at them
         check_photos(images)
     return images
 
 
-def _check_network(recipe, default, initial):
-    """Refuse another network, or options, than the recipe's, where the checkpoint's own is trained."""
+def _check_network(recipe, arguments, initial):
+    """Refuse another network, or options, than the checkpoint's own, where they were typed and this one is trained."""
     from jaxcam.checkpoints import describe
     from jaxcam.training.starting import is_made_of
 
@@ -97,9 +109,10 @@ def _check_network(recipe, default, initial):
     if is_made_of(recipe.network, own):
         return
     told = f"beside --init {initial}, which brings its own network ({own}); leave it out"
-    if recipe.network not in (default.network, own):
+    typed = {argument.partition("=")[0] for argument in arguments}
+    if "--network" in typed and recipe.network != own:
         raise ValueError(f"--network: got {recipe.network} {told}")
-    if recipe.options != default.options and recipe.network_options() != record.get("options"):
+    if "--options" in typed and recipe.network_options() != record.get("options"):
         raise ValueError(f"--options: got {' '.join(recipe.options) or 'none'} {told}")
 
 

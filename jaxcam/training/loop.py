@@ -21,8 +21,9 @@ from jaxcam.training.parallel import Parallel, make_parallel
 from jaxcam.training.preemption import Preempted, watch_for_sigterm
 from jaxcam.training.recipes import Recipe
 from jaxcam.training.run_folder import RunFolder
+from jaxcam.training.run_log import summary_writer
 from jaxcam.training.showing import Showing
-from jaxcam.training.starting import initial_params, split
+from jaxcam.training.starting import initial_params, split, tell_of_none
 from jaxcam.training.step import TrainState, start
 from jaxcam.training.watch import WINDOW, Watch
 
@@ -75,11 +76,14 @@ def train(
     """
     if save_every < 1:
         raise ValueError(f"save_every: got {save_every} steps; give at least 1")
+    if tensorboard:
+        summary_writer()
     devices, (training, held_out) = make_parallel(parallel, recipe), split(dataset, recipe.holdout)
     steps_an_epoch = len(training) / recipe.batch_size
     steps = max(1, _steps(recipe.epochs, steps_an_epoch))
     state = start(initial_params(dataset, recipe, initial), recipe, steps=steps, steps_an_epoch=steps_an_epoch)
     folder = RunFolder(Path(out), recipe, initial, training, record or {})
+    tell_of_none(dataset, recipe.holdout)
     with watch_for_sigterm() as told_to_stop, folder as kept:
         state = kept.resume(state, devices)
         # Maybe none is left: but for the pictures, which a run cut off late lacks.
@@ -157,6 +161,7 @@ class _Loop(NamedTuple):
                     self.kept.keep(placed, self.devices)
                 self.watch.begin_anew()
             if stopping:
+                self.kept.wait()
                 raise Preempted(f"stopped behind step {step} of {state.steps}, which is kept; the same command goes on")
         return self.devices.one(placed)
 
@@ -172,12 +177,13 @@ class _Loop(NamedTuple):
         names = ", ".join(self.training[index].path.name for index in indices[:3])
         raise ValueError(
             f"loss: not finite at step {failed_at}, whose batch of {len(indices)} images begins with {names}; "
-            "lower the learning rate or clip the gradients; the states kept and the checkpoint are from before"
+            f"lower the learning rate or clip the gradients{self.kept.elsewhere()}"
         )
 
     def _end_epoch(self, state: TrainState, figures: dict[str, Any]) -> None:
         """Measure on the images held out, and show and publish what was reached."""
-        figures["held_out_accuracy"] = accuracy(state.params, self.held_out, state.recipe.batch_size)
+        fitting = state.recipe.batch_size // state.recipe.accumulate
+        figures["held_out_accuracy"] = accuracy(state.params, self.held_out, fitting)
         self.showing.epoch(state.params, figures["epoch"])
         self.kept.publish(state.params, figures)
         self.watch.say(", ".join(f"{name} {value}" for name, value in figures.items()))

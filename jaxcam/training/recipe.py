@@ -38,17 +38,16 @@ class Recipe:
 
     Attributes:
         network: a name of `jaxcam.networks.NETWORKS`; with `--init`, the checkpoint's network is used instead, unless
-            this one is made of it, as vgg16_gap is of vgg16; `jaxcam train` then refuses another than the data set's
-            recipe has.
+            this one is made of it, as vgg16_gap is of vgg16; `jaxcam train` then refuses another that is typed.
         options: of that network, as "name=value"; a value is JSON or a plain word. As for `network`, refused where the
-            checkpoint brings its own.
+            checkpoint brings its own; the network made of a plain one takes over that one's but for these.
         image_size: side of the squashed images, in pixels: what the card says, and the network is evaluated at. By
             default that of the checkpoint given by `--init`, else the network's own.
         crop_size: side of the training crops, in pixels; by default the image size. Smaller ones train faster, and
             since a random crop shows objects enlarged, the larger image at test time fits (Touvron et al., "Fixing the
             train-test resolution discrepancy", NeurIPS 2019, arXiv 1906.06423).
         load_size: side that training images are squashed to before they are cropped, in pixels; by default the image
-            size.
+            size. For "placed" crops at most 1.5 times their size, unless `crop_size` is set.
         crop: "resized": a random rectangle, resized to the crop size. "placed": a square of the crop size at a random
             place, its pixels as they are.
         crop_area: smallest share of the image that a "resized" crop is drawn with; above 3/4, clipping a long one to

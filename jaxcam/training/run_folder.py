@@ -63,7 +63,7 @@ class RunFolder:
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         try:
-            self._wait()
+            self.wait()
         except ValueError:
             if kind is None:  # otherwise there is a worse one to tell of
                 raise
@@ -103,7 +103,7 @@ class RunFolder:
         state = devices.whole(state)
         tree = {name: getattr(state, name) for name in LEAVES}
         step = int(state.step)
-        self._wait()
+        self.wait()
         hashes = {name: leaf["sha256"] for name, leaf in leaf_hashes(tree).items()}
         about = {"sha256": hashes} if figures is None else {"sha256": hashes, "figures": dict(figures)}
         with writing(self.folder, f"the state of step {step}", errors=Exception):
@@ -112,11 +112,25 @@ class RunFolder:
                 self.states.save_checkpointables_async(step, {"state": tree}, force=True, custom_metadata=about),
             )
 
+    def wait(self) -> None:
+        """Wait for the state that is being written: it is kept when this returns."""
+        if self.pending is not None:
+            (step, response), self.pending = self.pending, None
+            with writing(self.folder, f"the state of step {step}", errors=Exception):
+                response.result()
+
     def publish(self, params: Params, figures: dict[str, Any]) -> None:
         """Write the checkpoint of the averaged weights, with the figures so far in its record."""
-        self._wait()
+        self.wait()
         with writing(self.folder, f"the checkpoint of step {figures['step']}", errors=Exception):
             save(params, self.folder / "checkpoint", record={**self.record, "training": figures}, overwrite=True)
+
+    def elsewhere(self) -> str:
+        """Where a run goes on by another recipe, behind the advice to change it; "" where it may stay here."""
+        if self.pending is None and self._is_empty():
+            return ""
+        reached = self.folder / "checkpoint"
+        return ", in another folder" + (f", where --init {reached} begins with what was reached" * reached.exists())
 
     def _load(self, step, state, devices):
         tree = {name: getattr(state, name) for name in LEAVES}
@@ -148,13 +162,6 @@ class RunFolder:
                 multihost_utils.sync_global_devices("damaged states put aside")
             self.states.reload()
 
-    def _wait(self):
-        """Wait for the state that is being written."""
-        if self.pending is not None:
-            (step, response), self.pending = self.pending, None
-            with writing(self.folder, f"the state of step {step}", errors=Exception):
-                response.result()
-
     def _clear(self):
         """Remove what a run that was killed left half-written, but for a checkpoint just moved out of the way."""
         if jax.process_index() > 0:
@@ -175,7 +182,7 @@ class RunFolder:
         """Make the folder this run's, or see that it is."""
         path, asked = self.folder / "recipe.json", json.loads(json.dumps(asked))
         if jax.process_index() == 0 and (not path.exists() or (self._is_empty() and _is_whole(path))):
-            with whole_file(path) as file:
+            with writing(self.folder, path.name), whole_file(path) as file:
                 file.write((json.dumps(asked, indent=1) + "\n").encode())
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("run claimed")

@@ -43,7 +43,7 @@ class RunLog:
 
     def __init__(self, folder: Path, *, since: int, tensorboard: bool = False):
         self.folder, self.since = folder, since
-        self._writer = _summary_writer() if tensorboard else None
+        self._writer = summary_writer() if tensorboard else None
         self._open = ExitStack()
         self._lines: BinaryIO
         self._events: Any = None
@@ -120,8 +120,8 @@ def _line(figures: Figures) -> bytes:
     return json.dumps(finite, allow_nan=False).encode() + b"\n"
 
 
-def _summary_writer() -> Any:
-    """The class of tensorboardX that writes event files."""
+def summary_writer() -> Any:
+    """The class of tensorboardX that writes event files; a ValueError without the extra that has it."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:

@@ -1,5 +1,6 @@
 """What the first host of a run writes for people to look at: figures, curves, heatmaps, a trace."""
 
+import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +35,7 @@ class Showing:
         self.folder, self.first = folder, jax.process_index() == 0
         self.examples, self.profile = choose_examples(held_out), profile and self.first
         self.log = RunLog(folder, since=since, tensorboard=tensorboard) if self.first else None
-        self.trace = ExitStack()
+        self.trace, self.steps = ExitStack(), 0
 
     def __enter__(self) -> "Showing":
         if self.log is not None:
@@ -54,9 +55,13 @@ class Showing:
             if self.first:
                 save_curves(self.folder / "curves.png", read_log(self.folder), title=self.folder.name)
                 save_emergence(self.folder)
+        if self.profile and self.steps <= TRACED[0]:
+            told = f"this start had {self.steps} steps, and the first {TRACED[0]}, among which are those that compile,"
+            print(f"profile: no step is traced; {told} are left out", file=sys.stderr)
 
     def step(self, number: int) -> None:
         """Begin or end the trace behind a step of this start, counted from 1."""
+        self.steps = number
         if self.profile and number == TRACED[0]:
             self.trace.enter_context(jax.profiler.trace(str(self.folder / "profile")))
         elif self.profile and number == TRACED[1]:
