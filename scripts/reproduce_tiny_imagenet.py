@@ -15,19 +15,23 @@ from jaxcam.training.recipes import TINY_IMAGENET
 # In place of the recipe's values: small crops first, which are fast, at a constant rate.
 FIRST = ["--crop-size", "32", "--attention-dropout", "0", "--cooldown", "0", "--ema", "0.999"]
 SECOND = ["--warmup-epochs", "0.1"]
+# Once more, at a rate that falls from the beginning.
+THIRD = [*SECOND, "--cooldown", "1", "--learning-rate", "0.06"]
 
 
 def main(
-    data_dir: Path, out: Path = Path("runs/tiny_imagenet"), epochs: tuple[float, float] = (12.32, TINY_IMAGENET.epochs)
+    data_dir: Path,
+    out: Path = Path("runs/tiny_imagenet"),
+    epochs: tuple[float, float, float] = (12.32, TINY_IMAGENET.epochs, 7.0),
 ) -> None:
-    """Train twice, choose the threshold on the 10,000 images held out, round, and evaluate on all validation images.
+    """Train three times, choose the threshold on 10,000 images held out, round, and evaluate on all validation images.
 
     Args:
         data_dir: Tiny ImageNet as it is distributed.
         out: folder of the runs and of the report; started again it goes on where it was cut off.
-        epochs: passes over the training images, by small crops and then by larger ones.
+        epochs: passes over the training images, by small crops, by larger ones, and by these again.
     """
-    first, second, stored = out / "first", out / "second", out / "tiny_imagenet"
+    first, second, third, stored = (out / name for name in ("first", "second", "third", "tiny_imagenet"))
 
     def run(command, *arguments):
         if status := cli.main([command, "tiny_imagenet", "--data-dir", str(data_dir), *map(str, arguments)]):
@@ -35,7 +39,8 @@ def main(
 
     run("train", "--out", first, "--epochs", epochs[0], "--cache", *FIRST)
     run("train", "--out", second, "--epochs", epochs[1], "--cache", "--init", first / "checkpoint", *SECOND)
-    trained, report = second / "checkpoint", ("--out", out / "report")
+    run("train", "--out", third, "--epochs", epochs[2], "--cache", "--init", second / "checkpoint", *THIRD)
+    trained, report = third / "checkpoint", ("--out", out / "report")
     run("evaluate", "--checkpoint", trained, "--split", "train", "--limit", 10000, "--choose-threshold", *report)
     jaxcam.save(jaxcam.load(trained), stored, record=jaxcam.describe(trained), overwrite=True, dtype="float16")
     run("evaluate", "--checkpoint", stored, *report)
