@@ -110,9 +110,6 @@ def find_units(
     settings: dict[str, Any] = {"units": units.tolist(), "num_images": num_images, "top_share": top_share}
     settings |= {"params": params_hash(params), "dataset": dataset_hash(dataset), "jaxcam": version("jaxcam")}
     kept = TopActivations(len(units), num_images, len(dataset), top_share, settings, state)
-    if on_error == "stop" and len(kept.skipped):
-        why = f"{dataset[int(kept.skipped[0])].path} is the first of {len(kept.skipped)} that it left out"
-        raise ValueError(f"{state}: begun with on_error='skip', and {why}; finish it so, or delete the file")
     _pass(params, dataset, units, kept, batch_size, on_error, progress)
     if kept.images < num_images:
         raise ValueError(f"num_images: got {num_images}, and only {kept.images} images can be read; give no more")
@@ -177,6 +174,9 @@ def _pass(
     progress: bool,
 ) -> None:
     """Look at the images that a pass before this one has left, in order."""
+    if on_error == "stop" and len(kept.skipped):
+        why = f"{dataset[int(kept.skipped[0])].path} is the first of {len(kept.skipped)} that it left out"
+        raise ValueError(f"{kept.path}: begun with on_error='skip', and {why}; finish it so, or delete the file")
     done = int(kept.done)
     if done == len(dataset):
         return

@@ -44,6 +44,7 @@ def convolve(x: Features, kernel: Array, strides: Sequence[int], padding: Any, *
         padding: zeros before and after (y, x), or a name that XLA knows.
         options: the others of `lax.conv_general_dilated`.
 
+    >>> from flax import linen as nn
     >>> layer = nn.Conv(384, (3, 3), padding=1, conv_general_dilated=convolve)
     """
 
