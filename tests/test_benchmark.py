@@ -128,9 +128,18 @@ def test_results_that_differ_are_no_comparison():
 
 
 def test_percentages_may_differ_by_one_image():
-    assert agreement.percentages([50.0, 100 / 6], [50.0, 200 / 6], count=6) == "within 1 of 6 images"
-    with pytest.raises(ValueError, match="more than one image apart"):
-        agreement.percentages([50.0, 100 / 6], [50.0, 50.0], count=6)
+    assert agreement.percentages([50.0, 16.0], [50.0, 16.5], count=200) == "within 1 of 200 images"
+    assert agreement.percentages([50.0, 16.0], [50.0, 17.0], count=100) == "within 1 of 100 images"
+    for images, most in ((200, 1), (64, 0)):
+        with pytest.raises(ValueError, match=f"more than {most} images apart"):
+            agreement.percentages([50.0, 16.0], [50.0, 17.5], count=images)
+
+
+def test_the_first_loss_is_compared_closely():
+    assert agreement.losses(np.array([6.9, 6.6, 6.3]), np.array([6.9, 6.6, 6.4]))
+    for wrong in ([6.91, 6.6, 6.3], [6.9, 6.6, 6.5]):
+        with pytest.raises(ValueError, match="differ"):
+            agreement.losses(np.array(wrong), np.array([6.9, 6.6, 6.3]))
 
 
 @pytest.mark.parametrize(
