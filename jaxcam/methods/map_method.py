@@ -21,6 +21,7 @@ from jaxcam.methods.arguments import (
     check_upsample,
     class_weights,
     label_axes,
+    laid_like,
 )
 from jaxcam.methods.cut import check_cells, cut_at
 from jaxcam.params import Params
@@ -170,7 +171,8 @@ def _run(core, on_pixels, settings, stage, params, pixels, labels, arrays):
     if not on_pixels:
         check_cells(cut)
     labels = cut.logits.argmax(axis=-1) if labels is None else labels
-    maps = core(cut, class_weights(labels, cut.logits.shape[1]), **dict(settings), **arrays)
+    weights = class_weights(laid_like(labels, cut.logits), cut.logits.shape[1])
+    maps = core(cut, weights, **dict(settings), **arrays)
     return maps.reshape(*label_axes(labels), *maps.shape[2:])
 
 
