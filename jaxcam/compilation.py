@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 
 # By default XLA has YNNPACK compute convolutions too, not only products and reductions, and XLA's own are faster, on
 # cores with AVX-512 at least.
@@ -58,6 +59,27 @@ def jit_network(function: Callable[..., Any], **options: Any) -> Callable[..., A
         return (as_part if _is_part(arguments, named) else alone())(*arguments, **named)
 
     return run
+
+
+def on_auto_axes(function: Callable[..., Any], batch: Any, *others: Any, axes: int = 1) -> Any:
+    """`function(batch, *others)`, of a batch that lies on an explicit mesh too, as `jax.make_mesh` makes it.
+
+    There JAX would have every operation say how its result lies. Within this function XLA finds it.
+
+    Args:
+        function: gives arrays over the leading axes of the batch.
+        batch: what decides whether there is such a mesh, and how the results lie on it.
+        others: arrays, or trees of them.
+        axes: of the batch that the results have too.
+
+    >>> on_auto_axes(jnp.add, jnp.zeros(2), 1.0)
+    Array([1., 1.], dtype=float32)
+    """
+    sharding = jax.typeof(batch).sharding
+    if not any(sharding.spec):
+        return function(batch, *others)
+    place = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:axes]))
+    return jax.sharding.auto_axes(function, out_sharding=place)(batch, *others)
 
 
 def _is_part(*arguments: Any) -> bool:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, Pixels
 from jaxcam.card import Preprocessing
-from jaxcam.compilation import jit_network
+from jaxcam.compilation import jit_network, on_auto_axes
 from jaxcam.geometry import resize
 from jaxcam.params import Params
 
@@ -189,10 +189,13 @@ def normalize_channels(pixels: Float[Array, "*b_space channels"], preprocessing:
 
 @partial(jit_network, static_argnums=0)
 def _run(network: Any, variables: Any, pixels: Array) -> tuple[Array, Array]:
-    maps = network.apply(variables, pixels, method="features")
-    return maps, network.apply(variables, maps, method="logits").astype(jnp.float32)
+    def run(pixels, variables):
+        maps = network.apply(variables, pixels, method="features")
+        return maps, network.apply(variables, maps, method="logits").astype(jnp.float32)
+
+    return on_auto_axes(run, pixels, variables)
 
 
 @partial(jit_network, static_argnums=(0, 3))
 def _run_to(network: Any, variables: Any, pixels: Array, stage: str) -> Array:
-    return network.apply(variables, pixels, stage, method="features")
+    return on_auto_axes(lambda pixels, of: network.apply(of, pixels, stage, method="features"), pixels, variables)

@@ -9,7 +9,6 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxcam
-from jaxcam.networks import winograd
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), np.uint8)
 LABELS = np.array([[3, 1], [0, 4], [2, 2], [4, 0]])
@@ -62,11 +61,3 @@ def test_outside_of_it(mesh, params, name):
     np.testing.assert_allclose(
         CALLS[name](params, images, LABELS), CALLS[name](params, IMAGES, LABELS), rtol=1e-5, atol=1e-5
     )
-
-
-def test_tiles(mesh):
-    """Winograd's convolution, on cells that tiles do not cover evenly."""
-    rng = np.random.default_rng(1)
-    x, kernel = rng.normal(size=(4, 9, 10, 3)).astype(np.float32), rng.normal(size=(3, 3, 3, 5)).astype(np.float32)
-    found = winograd.tiled_convolution(jax.device_put(x, NamedSharding(mesh, PartitionSpec("data"))), kernel)
-    np.testing.assert_allclose(found, winograd.tiled_convolution(x, kernel), rtol=1e-5, atol=1e-5)

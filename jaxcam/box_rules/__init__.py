@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float, Shaped
 
 from jaxcam.arrays import Length, type_of_array
 from jaxcam.box_rules.paper import paper_boxes
 from jaxcam.box_rules.release import release_boxes
 from jaxcam.box_rules.wsol import wsol_boxes
+from jaxcam.compilation import on_auto_axes
 
 BoxRule = Callable[..., Array]
 BOX_RULES: dict[str, BoxRule] = {"paper": paper_boxes, "release": release_boxes, "wsol": wsol_boxes}
@@ -71,22 +70,13 @@ def boxes(
                 f"threshold, connectivity: got {threshold} and {connectivity}; the rule release has three levels of "
                 "its own and 8-connected components, leave them out"
             )
-        return _on_auto_axes(release_boxes, maps)
+        return on_auto_axes(release_boxes, maps, axes=maps.ndim - 2)
     threshold = check_threshold(0.2 if threshold is None else threshold, maps.shape[:-2], zero=rule is wsol_boxes)
 
     def thresholded(maps, threshold):
         return rule(maps, threshold=threshold, connectivity=connectivity)
 
-    return _on_auto_axes(thresholded, maps, threshold)
-
-
-def _on_auto_axes(rule: BoxRule, maps: type_of_array, *arrays: type_of_array) -> Array:
-    """The rule's boxes, of maps on an explicit mesh too, where loops and branches would have to say how all lies."""
-    sharding = jax.typeof(maps).sharding
-    if not any(sharding.spec):
-        return rule(maps, *arrays)
-    place = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:-2], None))
-    return jax.sharding.auto_axes(rule, out_sharding=place)(maps, *arrays)
+    return on_auto_axes(thresholded, maps, threshold, axes=maps.ndim - 2)
 
 
 def check_threshold(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
 from jaxcam.arrays import Images, LabelsLike, type_of_array
+from jaxcam.compilation import on_auto_axes
 from jaxcam.forward import ImageSize, check_images, forward, kernel_of
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import (
@@ -17,7 +18,6 @@ from jaxcam.methods.arguments import (
     check_upsample,
     class_weights,
     label_axes,
-    laid_like,
 )
 from jaxcam.methods.cut import Cut, RawMaps, Targets, cells_of, weighed
 from jaxcam.params import Params
@@ -135,7 +135,11 @@ def cam_from_features(
 def _weigh(features: Array, kernel: Array, labels: Array, size: tuple[int, ...] | None, upsample: str) -> Array:
     if features.ndim < 3:
         raise ValueError(f"features: got {features.shape[1:]}, which has no cells; take what comes before it")
-    maps = weighed(features.astype(jnp.float32), _columns(kernel, laid_like(labels, features)))
+
+    def weigh(features, kernel, labels):
+        return weighed(features.astype(jnp.float32), _columns(kernel, labels))
+
+    maps = on_auto_axes(weigh, features, kernel, labels)
     # Weighing and resizing are both linear, so weighing first is exact and k times cheaper.
     if size is not None:
         check_rank(size, features.ndim - 2)
@@ -145,9 +149,8 @@ def _weigh(features: Array, kernel: Array, labels: Array, size: tuple[int, ...] 
 
 def _columns(kernel: Array, labels: Array) -> Array:
     """The weights (b, n, k) of each label."""
-    if jnp.issubdtype(labels.dtype, jnp.floating) or any(jax.typeof(labels).sharding.spec):
+    if jnp.issubdtype(labels.dtype, jnp.floating):
         return jnp.einsum("kc,bnc->bnk", kernel, class_weights(labels, kernel.shape[1]), precision="highest")
-    # A label out of range becomes NaN, never another class's map. Taken one by one where JAX lets us, that is
-    # but on an explicit mesh: a product touches all classes.
+    # A label out of range becomes NaN, never another class's map. Taken one by one: a product would touch all classes.
     rows = labels.reshape(labels.shape[0], -1)
     return kernel.T.at[rows].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)

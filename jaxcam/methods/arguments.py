@@ -5,7 +5,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import LabelsLike, Length
@@ -67,15 +66,6 @@ def class_weights(labels: Array, num_classes: int) -> Float[Array, "b n c"]:
     # A label out of range becomes NaN, never another class's map.
     known = (rows >= 0) & (rows < num_classes)
     return jnp.where(known[..., None], jax.nn.one_hot(rows, num_classes, dtype=jnp.float32), jnp.nan)
-
-
-def laid_like(labels: Array, batch: Array) -> Array:
-    """The labels of a batch, over the devices of an explicit mesh as the batch is, where it lies on one.
-
-    JAX combines no arrays there whose first axes lie differently (`jax.make_mesh` makes such a mesh).
-    """
-    mesh, spec = jax.typeof(batch).sharding.mesh, jax.typeof(batch).sharding.spec[:1]
-    return jax.sharding.reshard(labels, NamedSharding(mesh, PartitionSpec(*spec))) if any(spec) else labels
 
 
 def check_size(size: Size, space: tuple[int, ...]) -> tuple[int, ...] | None:

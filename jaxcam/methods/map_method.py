@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Images, LabelsLike
-from jaxcam.compilation import jit_network
+from jaxcam.compilation import jit_network, on_auto_axes
 from jaxcam.forward import ImageSize, check_images, forward_pixels, preprocess
 from jaxcam.geometry import resize
 from jaxcam.methods.arguments import (
@@ -21,7 +21,6 @@ from jaxcam.methods.arguments import (
     check_upsample,
     class_weights,
     label_axes,
-    laid_like,
 )
 from jaxcam.methods.cut import check_cells, cut_at
 from jaxcam.params import Params
@@ -167,13 +166,16 @@ Raises:
 @partial(jit_network, static_argnums=(0, 1, 2, 3))
 def _run(core, on_pixels, settings, stage, params, pixels, labels, arrays):
     """Maps of the method's own size."""
-    cut = cut_at(params, pixels, stage, to_pixels=on_pixels)
-    if not on_pixels:
-        check_cells(cut)
-    labels = cut.logits.argmax(axis=-1) if labels is None else labels
-    weights = class_weights(laid_like(labels, cut.logits), cut.logits.shape[1])
-    maps = core(cut, weights, **dict(settings), **arrays)
-    return maps.reshape(*label_axes(labels), *maps.shape[2:])
+
+    def run(pixels, params, labels, arrays):
+        cut = cut_at(params, pixels, stage, to_pixels=on_pixels)
+        if not on_pixels:
+            check_cells(cut)
+        labels = cut.logits.argmax(axis=-1) if labels is None else labels
+        maps = core(cut, class_weights(labels, cut.logits.shape[1]), **dict(settings), **arrays)
+        return maps.reshape(*label_axes(labels), *maps.shape[2:])
+
+    return on_auto_axes(run, pixels, params, labels, arrays)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

@@ -195,9 +195,7 @@ def _phases(x, fill, window, stride, sides, counts):
         for (before, _), length, size in zip(sides, lengths, x.shape[1:-1], strict=True)
     ]
     x = jax.lax.pad(x, jnp.asarray(fill, x.dtype), [(0, 0, 0), *padding, (0, 0, 0)])
-    for axis, length in enumerate(lengths):  # one at a time, as JAX asks where images lie on an explicit mesh
-        x = x.reshape(*x.shape[: 1 + 2 * axis], length, stride, *x.shape[2 + 2 * axis :])
-    return x
+    return x.reshape(x.shape[0], *chain.from_iterable((length, stride) for length in lengths), x.shape[-1])
 
 
 def mean_pool(x: Features, window: int, stride: int, *, padding: int = 0) -> Float[Array, "b *_cells k"]:

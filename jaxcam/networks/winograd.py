@@ -98,10 +98,8 @@ def tiled_convolution(x: Features, kernel: Array) -> Array:
     rows = [_transform(AT, column) for column in zip(*products, strict=True)]
     cells = [_transform(AT, row) for row in zip(*rows, strict=True)]
     cells = [[cell.reshape(batch, down, right, kernel.shape[-1]) for cell in row] for row in cells]
-    # One axis is merged at a time, as JAX asks where features lie on an explicit mesh.
-    wide = [jnp.stack(row, axis=3).reshape(batch, down, 2 * right, kernel.shape[-1]) for row in cells]
-    y = jnp.stack(wide, axis=2).reshape(batch, 2 * down, 2 * right, kernel.shape[-1])
-    return y[:, : height - 2, : width - 2]
+    y = jnp.stack([jnp.stack(row, axis=3) for row in cells], axis=2)
+    return y.reshape(batch, 2 * down, 2 * right, kernel.shape[-1])[:, : height - 2, : width - 2]
 
 
 def _transform(matrix, parts):
