@@ -1,5 +1,6 @@
 """Images on a mesh whose axes are explicit, as `jax.make_mesh` makes it today: maps, boxes and explanations."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -16,7 +17,8 @@ LABELS = np.array([[3, 1], [0, 4], [2, 2], [4, 0]])
 
 @pytest.fixture(scope="module")
 def params():
-    return jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
+    params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
+    return params.replace(card=replace(params.card, image_size=(48, 48)))
 
 
 def boxes(rule, params, images, labels):
@@ -30,6 +32,11 @@ CALLS = {
     "predicted": lambda params, images, labels: jaxcam.cam(params, images),
     "grad_cam": jaxcam.grad_cam,
     "saliency": jaxcam.saliency,
+    "score_cam": jaxcam.score_cam,
+    "jit": jax.jit(jaxcam.cam),
+    "gradient": lambda params, images, labels: jax.grad(lambda pixels: jaxcam.cam(params, pixels, labels).mean())(
+        images.astype(jnp.float32) / 255
+    ),
     "paper": partial(boxes, "paper"),
     "wsol": partial(boxes, "wsol"),
     "release": partial(boxes, "release"),
@@ -54,9 +61,9 @@ def test_within_the_mesh(mesh, params, name, together):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if name != "release"])
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in ("release", "gradient")])
 def test_outside_of_it(mesh, params, name):
-    """JAX finds the mesh by its arrays, but for a call of the host's code."""
+    """JAX finds the mesh by its arrays, but for calls of the host's code and for gradients."""
     images = jax.device_put(IMAGES, NamedSharding(mesh, PartitionSpec("data")))
     np.testing.assert_allclose(
         CALLS[name](params, images, LABELS), CALLS[name](params, IMAGES, LABELS), rtol=1e-5, atol=1e-5
