@@ -1,4 +1,4 @@
-"""Images on a mesh whose axes are explicit, as `jax.make_mesh` makes it today: maps, boxes and explanations."""
+"""Images on a mesh whose axes are explicit, as `jax.make_mesh` makes them by default: maps, boxes and explanations."""
 
 from dataclasses import replace
 from functools import partial
