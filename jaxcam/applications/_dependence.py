@@ -267,7 +267,13 @@ def _unstack(given: list[Spans], equation: Any) -> list[Spans]:
 
 
 def _branches(given: list[Spans], equation: Any) -> list[Spans]:
-    """Of either branch, and what chooses between them."""
+    """Of either branch, and what chooses between them.
+
+    Branches for kinds of devices are the same function: the last one, for any, is its definition, and what computes it
+    faster on another may take more cells in, and not count them.
+    """
+    if equation.params.get("branches_platforms"):
+        return propagate(equation.params["branches"][-1], given[1:])
     outputs = [propagate(branch, given[1:]) for branch in equation.params["branches"]]
     index = given[0].reshape(2)
     return [_union([*each, index.reshape(2, *[1] * (each[0].ndim - 1))]) for each in zip(*outputs, strict=True)]

@@ -13,9 +13,15 @@ from flax import linen as nn
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import LinearHead
 from jaxcam.networks.layers import max_pool, mean_pool
+from jaxcam.networks.winograd import convolve
 
 # As released: He's normal distribution by the fan-in.
-convolution = partial(nn.Conv, use_bias=False, kernel_init=nn.initializers.variance_scaling(2.0, "fan_in", "normal"))
+convolution = partial(
+    nn.Conv,
+    use_bias=False,
+    kernel_init=nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
+    conv_general_dilated=convolve,
+)
 
 
 class DenseLayer(nn.Module):

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import chain, product
+from functools import reduce
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Features, type_of_array
+from jaxcam.networks.windows import cells_by_place
 from jaxcam.networks.winograd import convolve
 
 # He initialization by the fan-out, which torchvision gives its convolutions.
@@ -150,52 +150,26 @@ def max_pool(
     x: Features, window: int, stride: int, *, padding: int = 0, ceil: bool = False
 ) -> Float[Array, "b *_cells k"]:
     """The maximum of square windows; `ceil` counts an incomplete last one too, as Caffe and torch's ceil_mode do."""
-    sides = [(padding, padding + (_extra(n, window, stride, padding) if ceil else 0)) for n in x.shape[1:-1]]
-    if stride > 1:
-        return _strided_max(x, window, stride, tuple(sides))
-    # A square's maximum is that of its rows' maxima, and slices are faster than reduce_window where none is skipped.
-    x = jnp.pad(x, [(0, 0), *sides, (0, 0)], constant_values=-jnp.inf)
-    for axis in range(1, x.ndim - 1):
-        count = x.shape[axis] - window + 1
-        slices = [jax.lax.slice_in_dim(x, start, start + count, axis=axis) for start in range(window)]
-        x = jnp.stack(slices).max(0)
+    # A square's maximum is that of its rows' maxima, and on CPUs slices are faster than reduce_window.
+    for axis in reversed(range(1, x.ndim - 1)):
+        length = x.shape[axis] + 2 * padding + (_extra(x.shape[axis], window, stride, padding) if ceil else 0)
+        count = (length - window) // stride + 1
+        cells = cells_by_place(x, axis, window=window, stride=stride, before=padding, count=count, fill=-jnp.inf)
+        # Without the barrier XLA makes a row's maximum anew for each row of the windows.
+        x = jax.lax.optimization_barrier(reduce(_first_maximum, cells))
     return x
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def _strided_max(x, window, stride, sides):
-    return nn.max_pool(x, (window,) * len(sides), (stride,) * len(sides), padding=sides)
+@jax.custom_jvp
+def _first_maximum(a, b):
+    """The maximum, whose derivative is that of `a` where both are equal: torch's and XLA's rule for a window."""
+    return jnp.maximum(a, b)
 
 
-@_strided_max.defjvp
-def _strided_max_jvp(window, stride, sides, primals, tangents):
-    """The change of each maximum is that of the first pixel that has it.
-
-    XLA's own derivative, select-and-scatter, chooses the same pixels, and takes five times as long on CPUs. Where a
-    maximum is NaN, no pixel has it, and the change is 0.
-    """
-    (x,), (change,) = primals, tangents
-    highest = _strided_max(x, window, stride, sides)
-    counts = highest.shape[1:-1]
-    values, changes = (_phases(a, fill, window, stride, sides, counts) for a, fill in ((x, -jnp.inf), (change, 0)))
-    taken, moved = jnp.zeros(highest.shape, bool), jnp.zeros_like(highest)
-    for offsets in product(range(window), repeat=len(sides)):
-        places = [(slice(o // stride, o // stride + n), o % stride) for o, n in zip(offsets, counts, strict=True)]
-        place = (slice(None), *chain.from_iterable(places))
-        hit = (values[place] == highest) & ~taken
-        taken, moved = taken | hit, moved + jnp.where(hit, changes[place], 0)
-    return highest, moved
-
-
-def _phases(x, fill, window, stride, sides, counts):
-    """The padded input with each of its axes parted into (n, stride): windows' pixels at one offset are slices of n."""
-    lengths = [count + (window - 1) // stride for count in counts]
-    padding = [
-        (before, length * stride - size - before, 0)
-        for (before, _), length, size in zip(sides, lengths, x.shape[1:-1], strict=True)
-    ]
-    x = jax.lax.pad(x, jnp.asarray(fill, x.dtype), [(0, 0, 0), *padding, (0, 0, 0)])
-    return x.reshape(x.shape[0], *chain.from_iterable((length, stride) for length in lengths), x.shape[-1])
+@_first_maximum.defjvp
+def _first_maximum_jvp(values, changes):
+    a, b = values
+    return jnp.maximum(a, b), jnp.where(a >= b, *changes)
 
 
 def mean_pool(x: Features, window: int, stride: int, *, padding: int = 0) -> Float[Array, "b *_cells k"]:

@@ -15,9 +15,10 @@ from flax import linen as nn
 from jaxcam.networks.classifier import Backbone, Classifier
 from jaxcam.networks.heads import ClassMapHead
 from jaxcam.networks.layers import max_pool
+from jaxcam.networks.winograd import convolve
 
 # As released: He's uniform distribution by the fan-in.
-convolution = partial(nn.Conv, kernel_init=nn.initializers.he_uniform())
+convolution = partial(nn.Conv, kernel_init=nn.initializers.he_uniform(), conv_general_dilated=convolve)
 
 # Version -> (channels and side of the first convolution, numbers of the modules that a pool follows).
 VERSIONS = {"1.0": (96, 7, (1, 4, 8)), "1.1": (64, 3, (1, 3, 5))}

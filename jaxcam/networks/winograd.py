@@ -1,7 +1,8 @@
-"""Winograd's convolution F(2x2, 3x3): 16 multiplications in place of 36 for each 2x2 outputs (Lavin and Gray, "Fast
-Algorithms for Convolutional Neural Networks", CVPR 2016, arXiv 1509.09308)."""
+"""Convolutions on CPUs: Winograd's F(4, 3) over the rows, 6 products of a kernel's rows in place of 12 for each 4 rows
+of the output (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, arXiv 1509.09308)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,14 +11,30 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxcam.arrays import Features
+from jaxcam.networks.windows import cells_by_place
 
-# The paper's matrices, by its names: Y = A^T ((G g G^T) * (B^T d B)) A.
-BT = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
-G = np.array([(1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)])
-AT = ((1, 1, 1, 0), (0, 1, -1, -1))
-# Of fewer channels, and where 2x2 tiles cover that much more than the cells, the transforms take longer than the
-# products save; of more cells the tiles of an image take too much memory.
-FEWEST_CHANNELS, LARGEST_COVER, MOST_CELLS = 192, 1.25, 64 * 64
+# The paper's matrices, by its names: y = A^T ((G g) * (B^T d)).
+BT = (
+    (4, 0, -5, 0, 1, 0),
+    (0, -4, -4, 1, 1, 0),
+    (0, 4, -4, -1, 1, 0),
+    (0, -2, -1, 2, 1, 0),
+    (0, 2, -1, -2, 1, 0),
+    (0, 4, 0, -5, 0, 1),
+)
+G = (
+    (1 / 4, 0, 0),
+    (-1 / 6, -1 / 6, -1 / 6),
+    (-1 / 6, 1 / 6, -1 / 6),
+    (1 / 24, 1 / 12, 1 / 6),
+    (1 / 24, -1 / 12, 1 / 6),
+    (0, 0, 1),
+)
+AT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
+TILE, SPAN = np.shape(AT)  # rows of the output that a tile makes, and of the input that it sees
+# Of fewer channels, of fewer cells in a batch, and where the tiles cover that much more than the rows, the transforms
+# take longer than the products save; of more cells the tiles of an image take too much memory.
+FEWEST_CHANNELS, FEWEST_CELLS, LARGEST_COVER, MOST_CELLS = 48, 512, 1.4, 128 * 128
 # What of the other options leaves windows that move by one cell, over all channels.
 PLAIN: dict[str, tuple[Any, ...]] = {
     "dimension_numbers": (
@@ -52,14 +69,14 @@ def convolve(x: Features, kernel: Array, strides: Sequence[int], padding: Any, *
         return jax.lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
     pads = _pads(x, kernel, strides, padding, options)
-    if pads is None:
-        return convolution(x, kernel)
 
-    @jax.checkpoint  # the tiles are four times as large as the cells: the backward pass makes them again
-    def winograd(x, kernel):
-        return tiled_convolution(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel)
+    def on_cpu(x, kernel):
+        # Without the barrier XLA makes the features anew for the kernel's gradient, which takes longer than to keep
+        # them: they are an input of the forward pass as well.
+        x = jax.lax.optimization_barrier(x)
+        return convolution(x, kernel) if pads is None else tiled_convolution(x, kernel, pads)
 
-    return jax.lax.platform_dependent(x, kernel, cpu=winograd, default=convolution)
+    return jax.lax.platform_dependent(x, kernel, cpu=on_cpu, default=convolution)
 
 
 def _pads(x, kernel, strides, padding, options):
@@ -71,35 +88,41 @@ def _pads(x, kernel, strides, padding, options):
         return None
     pads = jax.lax.padtype_to_pads(x.shape[1:3], (3, 3), (1, 1), padding) if isinstance(padding, str) else padding
     height, width = (cells + sum(pad) - 2 for cells, pad in zip(x.shape[1:3], pads, strict=True))
-    covered = 4 * -(-height // 2) * -(-width // 2)
-    return pads if min(height, width) > 0 and covered <= min(LARGEST_COVER * height * width, MOST_CELLS) else None
+    if min(height, width) < 1 or height * width > MOST_CELLS or TILE * -(-height // TILE) > LARGEST_COVER * height:
+        return None
+    # Of an exported function the batch may be any.
+    few = isinstance(x.shape[0], int) and x.shape[0] * height * width < FEWEST_CELLS
+    return None if few else tuple(map(tuple, pads))
 
 
-@jax.jit
-def tiled_convolution(x: Features, kernel: Array) -> Array:
-    """The convolution of padded features by 3x3 windows of stride 1, by 4x4 tiles that lie 2 cells apart.
+@partial(jax.jit, static_argnums=2)
+@partial(jax.checkpoint, static_argnums=2)  # the backward pass makes the tiles, larger than the features, again
+def tiled_convolution(x: Features, kernel: Array, pads: tuple[tuple[int, int], ...]) -> Array:
+    """The convolution by 3x3 windows of stride 1.
+
+    Args:
+        x: features, (batch, height, width, channels).
+        kernel: (3, 3, channels, new channels).
+        pads: zeros before and after (y, x).
 
     >>> x, kernel = jnp.arange(16.0).reshape(1, 4, 4, 1), jnp.ones((3, 3, 1, 1))
-    >>> tiled_convolution(x, kernel)[0, ..., 0]
+    >>> tiled_convolution(x, kernel, ((0, 0), (0, 0)))[0, ..., 0]
     Array([[45., 54.],
            [81., 90.]], dtype=float32)
     """
-    batch, height, width, channels = x.shape
-    down, right = -(-(height - 2) // 2), -(-(width - 2) // 2)  # tiles
-    x = jnp.pad(x, ((0, 0), (0, 2 * down + 2 - height), (0, 2 * right + 2 - width), (0, 0)))
-    tiles = _transform(BT, [x[:, i : i + 2 * down - 1 : 2] for i in range(4)])
-    tiles = [_transform(BT, [row[:, :, j : j + 2 * right - 1 : 2] for j in range(4)]) for row in tiles]
-    kernels = jnp.einsum("ia,jb,abcd->ijcd", G.astype(kernel.dtype), G.astype(kernel.dtype), kernel)
+    height = x.shape[1] + sum(pads[0]) - 2
+    down = -(-height // TILE)  # tiles
+    rows = cells_by_place(x, 1, window=SPAN, stride=TILE, before=pads[0][0], count=down, fill=0.0)
     # Without the barrier XLA makes a tile anew for each product of the backward pass.
-    tiles = [
-        [jax.lax.optimization_barrier(tile).reshape(batch * down * right, channels) for tile in row] for row in tiles
+    tiles = jax.lax.optimization_barrier(_transform(BT, rows))
+    products = [
+        jax.lax.conv_general_dilated(
+            tile, row[None], (1, 1), ((0, 0), pads[1]), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        for tile, row in zip(tiles, _transform(G, kernel), strict=True)
     ]
-    products = [[tiles[i][j] @ kernels[i, j] for j in range(4)] for i in range(4)]
-    rows = [_transform(AT, column) for column in zip(*products, strict=True)]
-    cells = [_transform(AT, row) for row in zip(*rows, strict=True)]
-    cells = [[cell.reshape(batch, down, right, kernel.shape[-1]) for cell in row] for row in cells]
-    y = jnp.stack([jnp.stack(row, axis=3) for row in cells], axis=2)
-    return y.reshape(batch, 2 * down, 2 * right, kernel.shape[-1])[:, : height - 2, : width - 2]
+    y = jnp.stack(_transform(AT, products), axis=2)
+    return y.reshape(y.shape[0], TILE * down, *y.shape[3:])[:, :height]
 
 
 def _transform(matrix, parts):
