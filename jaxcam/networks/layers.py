@@ -151,13 +151,14 @@ def max_pool(
 ) -> Float[Array, "b *_cells k"]:
     """The maximum of square windows; `ceil` counts an incomplete last one too, as Caffe and torch's ceil_mode do."""
     # A square's maximum is that of its rows' maxima, and on CPUs slices are faster than reduce_window.
+    highest = jnp.asarray(x)
     for axis in reversed(range(1, x.ndim - 1)):
         length = x.shape[axis] + 2 * padding + (_extra(x.shape[axis], window, stride, padding) if ceil else 0)
         count = (length - window) // stride + 1
-        cells = cells_by_place(x, axis, window=window, stride=stride, before=padding, count=count, fill=-jnp.inf)
+        cells = cells_by_place(highest, axis, window=window, stride=stride, before=padding, count=count, fill=-jnp.inf)
         # Without the barrier XLA makes a row's maximum anew for each row of the windows.
-        x = jax.lax.optimization_barrier(reduce(_first_maximum, cells))
-    return x
+        highest = jax.lax.optimization_barrier(reduce(_first_maximum, cells))
+    return highest
 
 
 @jax.custom_jvp

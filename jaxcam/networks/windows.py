@@ -2,11 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 
 def cells_by_place(
-    x: Array, axis: int, *, window: int, stride: int, before: int, count: int, fill: float
+    x: Array | np.ndarray, axis: int, *, window: int, stride: int, before: int, count: int, fill: float
 ) -> list[Array]:
     """For each place in the windows along one axis, the cells that they have there.
 
