@@ -75,6 +75,7 @@ def depthwise(x: Features, kernel: Array, strides: Sequence[int], padding: Any, 
     def convolution(x, kernel):
         return jax.lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
+    @jax.checkpoint  # the backward pass makes the slices again: so many copies of the features would be kept
     def window_sum(x, kernel):
         x = jnp.pad(x, [(0, 0), *padding, (0, 0)])
         height, width, _, channels = kernel.shape
@@ -85,17 +86,8 @@ def depthwise(x: Features, kernel: Array, strides: Sequence[int], padding: Any, 
             for j in range(width)
         )
 
-    @jax.custom_jvp
-    def either(x, kernel):
-        # XLA's own convolution takes 10 to 40 times as long on a CPU as the fused sum of products.
-        return jax.lax.platform_dependent(x, kernel, cpu=window_sum, default=convolution)
-
-    @either.defjvp
-    def derivative(values, changes):
-        # The derivatives of so many slices would take long to compile.
-        return either(*values), convolution(changes[0], values[1]) + convolution(values[0], changes[1])
-
-    return either(x, kernel)
+    # XLA's own convolution takes 10 to 40 times as long on a CPU as the fused sum of products, and its derivatives too.
+    return jax.lax.platform_dependent(x, kernel, cpu=window_sum, default=convolution)
 
 
 class SqueezeExcitation(nn.Module):
