@@ -101,7 +101,11 @@ def explain(
         labels = np.asarray(labels)
         num_classes = jax.eval_shape(forward, params, images)[1].shape[1]
         labels = check_labels(labels, batch=images.shape[0], single=single, num_classes=num_classes)
-    found = answers(params, images, labels, top=top, threshold=threshold, method=method, maps=maps)
+    # A program could not check the threshold's value.
+    share = None if threshold is None else check_threshold(threshold, np.shape(threshold), zero=False)
+    # Class activation maps and their boxes are one program with the forward pass; another method has its own.
+    run = _cam_answers if method is None else partial(answers, method=method)
+    found = run(params, images, labels, top=top, threshold=share, maps=maps)
     explanation: dict[str, Any] = {"maps": None, **found, "names": _names(params, found["labels"])}
     if single:
         explanation = {name: None if part is None else part[0] for name, part in explanation.items()}
@@ -114,7 +118,7 @@ def answers(
     labels: Int[Array, "b *n"] | None = None,
     *,
     top: int | None = None,
-    threshold: float | None = None,
+    threshold: float | type_of_array | None = None,
     method: Callable[..., Array] | None = None,
     maps: bool = True,
 ) -> dict[str, Array]:
@@ -165,6 +169,9 @@ def answers(
     return {**found, "maps": drawn, "boxes": boxes(drawn, threshold=threshold)}
 
 
+_cam_answers = jit_network(answers, static_argnames=("top", "maps"))
+
+
 def _maps(params: Params, images: Array, features: Array, labels: Array, method: Callable[..., Array] | None) -> Array:
     if method is not None:
         return method(params, images, labels)
@@ -172,7 +179,6 @@ def _maps(params: Params, images: Array, features: Array, labels: Array, method:
     return cam_from_features(cells, kernel_of(params), labels, size=images.shape[1:-1])
 
 
-@partial(jit_network, static_argnames="method")
 def _boxes_alone(
     params: Params,
     images: Array,
@@ -186,8 +192,31 @@ def _boxes_alone(
     width = min(AT_ONCE, count)
     padded = jnp.pad(labels, ((0, 0), (0, -count % width)), mode="edge")
     parts = jnp.moveaxis(padded.reshape(batch, -1, width), 1, 0)
-    found = jax.lax.map(lambda part: boxes(_maps(params, images, features, part, method), threshold=threshold), parts)
+    # A method's parts are called one by one: in a loop of XLA's, gradients of convolutions take up to 80 times as long
+    # on CPUs.
+    found = (
+        _cam_boxes(params, images, features, parts, threshold)
+        if method is None
+        else jnp.stack([_boxes_of(params, images, features, part, threshold, method) for part in parts])
+    )
     return jnp.moveaxis(found, 0, 1).reshape(batch, -1, 4)[:, :count]
+
+
+@jit_network
+def _cam_boxes(params: Params, images: Array, features: Array, parts: Array, threshold: type_of_array) -> Array:
+    return jax.lax.map(lambda part: boxes(_maps(params, images, features, part, None), threshold=threshold), parts)
+
+
+@partial(jit_network, static_argnames="method")
+def _boxes_of(
+    params: Params,
+    images: Array,
+    features: Array,
+    labels: Array,
+    threshold: type_of_array,
+    method: Callable[..., Array],
+) -> Array:
+    return boxes(_maps(params, images, features, labels, method), threshold=threshold)
 
 
 def _names(params: Params, labels: Array) -> tuple[tuple[str, ...], ...]:

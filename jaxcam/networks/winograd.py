@@ -34,7 +34,7 @@ AT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8
 TILE, SPAN = np.shape(AT)  # rows of the output that a tile makes, and of the input that it sees
 # Of fewer channels, of fewer cells in a batch, and where the tiles cover that much more than the rows, the transforms
 # take longer than the products save; of more cells the tiles of an image take too much memory.
-FEWEST_CHANNELS, FEWEST_CELLS, LARGEST_COVER, MOST_CELLS = 48, 512, 1.4, 128 * 128
+FEWEST_CHANNELS, FEWEST_CELLS, LARGEST_COVER, MOST_CELLS = 48, 128, 1.4, 128 * 128
 # What of the other options leaves windows that move by one cell, over all channels.
 PLAIN: dict[str, tuple[Any, ...]] = {
     "dimension_numbers": (
