@@ -204,7 +204,7 @@ def _boxes_alone(
 
 @jit_network
 def _cam_boxes(params: Params, images: Array, features: Array, parts: Array, threshold: type_of_array) -> Array:
-    return jax.lax.map(lambda part: boxes(_maps(params, images, features, part, None), threshold=threshold), parts)
+    return jax.lax.map(lambda part: _boxes_of(params, images, features, part, threshold, None), parts)
 
 
 @partial(jit_network, static_argnames="method")
@@ -214,7 +214,7 @@ def _boxes_of(
     features: Array,
     labels: Array,
     threshold: type_of_array,
-    method: Callable[..., Array],
+    method: Callable[..., Array] | None,
 ) -> Array:
     return boxes(_maps(params, images, features, labels, method), threshold=threshold)
 
