@@ -110,6 +110,15 @@ def test_no_flipped_bit_goes_unnoticed(out, one, fresh):
     assert noticed >= 5
 
 
+def test_a_state_without_averages_is_found_again(one, tmp_path):
+    without = at(start(small_params(), replace(RECIPE, ema=0.0), steps=9, steps_an_epoch=3.0), 3)
+    with opened(tmp_path) as run:
+        run.keep(one.place(without), one)
+    found = resumed(tmp_path, without, one)
+    assert found.average is None
+    assert same(found, without)
+
+
 def test_a_changed_weight_is_noticed(out, one, fresh, capfd):
     """What the storage does not see: other arrays under the hashes of before."""
     with opened(out) as run:

@@ -28,7 +28,7 @@ class TrainState:
         step: steps done; where replicas have a state each, every leaf has an axis of them in front.
         variables: of the network, as being trained.
         optimizer: the optimizer's state.
-        average: the moving average of the variables.
+        average: the moving average of the variables; None where the recipe asks for none.
         failed_at: the first step whose loss or gradients were not finite, counted from 1; -1 as long as all were.
         network, card, recipe: static.
         steps: length of the whole run (static).
@@ -48,8 +48,8 @@ class TrainState:
 
     @property
     def params(self) -> Params:
-        """The averaged weights with their network and card."""
-        return Params(self.average, self.network, self.card)
+        """The averaged weights, or else those being trained, with their network and card."""
+        return Params(self.variables if self.average is None else self.average, self.network, self.card)
 
 
 def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) -> TrainState:
@@ -63,12 +63,12 @@ def start(params: Params, recipe: Recipe, *, steps: int, steps_an_epoch: float) 
         raise ValueError(f"params: got a network of type {type(params.network).__name__}; only a Classifier is trained")
     _check_hiding(params.network, recipe)
     optimizer = make_optimizer(recipe, schedule(recipe, steps, steps_an_epoch)).init(params.variables["params"])
-    variables, average = (jax.tree.map(jnp.copy, params.variables) for _ in range(2))  # a step may use up its state
+    variables = jax.tree.map(jnp.copy, params.variables)  # a step may use up its state
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,
         optimizer=optimizer,
-        average=average,
+        average=jax.tree.map(jnp.copy, variables) if recipe.ema else None,
         failed_at=jnp.array(-1, jnp.int32),
         network=params.network,
         card=params.card,
@@ -121,7 +121,7 @@ def train_step(
     params, rate = state.variables["params"], schedule(recipe, state.steps, state.steps_an_epoch)
     change, optimizer = make_optimizer(recipe, rate).update(gradients, state.optimizer, params)
     variables = {**statistics, "params": optax.apply_updates(params, change)}
-    average = variables
+    average = None
     if recipe.ema:
         # The average is young at first: with a fixed decay it would remember the random start. (This ramp is that of
         # TensorFlow's ExponentialMovingAverage.)
