@@ -41,6 +41,33 @@ class Params:
         """The same with other variables, network or card."""
         return replace(self, **changes)
 
+    def astype(self, dtype: Any) -> "Params":
+        """The same with weights of another dtype, in which the network then computes, such as bfloat16.
+
+        BatchNorm keeps its statistics, and scores, gradients and maps are float32. Features are of that dtype.
+
+        Args:
+            dtype: a floating-point one.
+
+        Raises:
+            ValueError: for another dtype, or a network that is no `Classifier`.
+
+        >>> import jax, jax.numpy as jnp, jaxcam
+        >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8).astype("bfloat16")
+        >>> images = jnp.zeros((2, 64, 64, 3))
+        >>> jaxcam.features(params, images).dtype, jaxcam.cam(params, images).dtype
+        (dtype(bfloat16), dtype('float32'))
+        """
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise ValueError(f"dtype: got {dtype}; give a floating-point one, such as 'bfloat16'")
+        if not isinstance(self.network, Classifier):
+            raise ValueError(
+                f"params: got a network of type {type(self.network).__name__}; functions of one's own compute as they "
+                "are written, and other scores are made of params that were cast before"
+            )
+        cast = jax.tree.map(lambda leaf: leaf.astype(dtype), self.variables["params"])
+        return self.replace(variables={**self.variables, "params": cast})
+
 
 def init(
     network: str | Classifier, key: Array, *, num_classes: int | None = None, card: Card | None = None, **options: Any

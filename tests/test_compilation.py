@@ -60,6 +60,22 @@ def test_a_program_of_its_own_has_other_kernels():
     assert not in_text(convolve, IMAGES, KERNEL)
 
 
+def test_two_wide_layers_in_bfloat16():
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(keys[0], (2, 4096))
+    kernels, bias = [jax.random.normal(key, (4096, 4096)) / 64 for key in keys[1:]], jnp.zeros((1, 4096))
+
+    def layers(x, kernels, bias):
+        for kernel in kernels:
+            x = jax.nn.relu(x @ kernel + bias)
+        return x
+
+    halves = jax.tree.map(lambda array: array.astype(jnp.bfloat16), (x, kernels, bias))
+    expected = layers(x, kernels, bias)
+    for _ in range(3):
+        np.testing.assert_allclose(jit_network(layers)(*halves).astype(jnp.float32), expected, atol=0.05)
+
+
 def test_the_options_are_those_of_a_program_of_its_own(monkeypatch):
     asked = []
     monkeypatch.setattr(compilation, "cpu_options", lambda: asked.append("alone") or {})

@@ -136,6 +136,18 @@ def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["threshold"] == 0.7
 
 
+@pytest.mark.usefixtures("mixed_dtypes")
+def test_in_bfloat16(home, tmp_path):
+    arguments = ["--data-dir", home / "tiny", "--bfloat16", "--out", tmp_path]
+    assert run(home, "tiny_imagenet", *arguments) == 0
+    kept = json.loads((tmp_path / "report.json").read_text())
+    assert kept["origin"]["options"]["bfloat16"] is True
+    halves = jaxcam.load(home / "net").astype("bfloat16")
+    expected = evaluate(halves, tiny_imagenet(home / "tiny", split="val"), batch_size=4, progress=False)
+    lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    assert lines == json.loads(json.dumps(expected.predictions))
+
+
 @pytest.mark.slow
 def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
     shutil.copytree(home / "net", home / "chosen")

@@ -31,6 +31,7 @@ def evaluate(
     on_error: Literal["stop", "skip"] = "stop",
     limit: int | None = None,
     batch_size: int = 64,
+    bfloat16: bool = False,
     gallery: int = 96,
     hosts: Annotated[Hosts, tyro.conf.arg(name="")] = Hosts(),  # noqa: B008 (a constant)
     out: Path = Path("out"),
@@ -63,6 +64,7 @@ def evaluate(
         on_error: at a missing or damaged file, stop, or skip it and say how many there were, which is no failure.
         limit: use only so many images, evenly spaced over the data set.
         batch_size: images a step, shared among the devices.
+        bfloat16: compute the network in bfloat16; maps and boxes are float32.
         gallery: how many images the page shows.
         hosts: the processes of the run.
         out: folder for the results, which all processes see.
@@ -75,16 +77,18 @@ def evaluate(
     protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size, stage), checkpoint or "tiny_imagenet"
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
     params = load(checkpoint)
+    params = params.astype("bfloat16") if bfloat16 else params
     examples = check_dataset(params, read_split(dataset, data_dir, split, on_error, given), limit, on_error)
     name = f"{dataset} {examples.split}".strip()
     how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "on_error": on_error}
     if choose_threshold:
         return _keep_threshold(params, examples, out, name=name, checkpoint=checkpoint, how=how)
     how |= {"threshold": threshold, "gallery": gallery, "checkpoint": checkpoint}
-    return _measure(params, examples, out, name=name, how=how, data_dir=data_dir, limit=limit, blacklist=blacklist)
+    told = {"data_dir": data_dir, "limit": limit, "blacklist": blacklist, "bfloat16": bfloat16}
+    return _measure(params, examples, out, name=name, how=how, options=told)
 
 
-def _measure(params, examples, out, *, name, how, **options):
+def _measure(params, examples, out, *, name, how, options):
     """Evaluate, write everything down, and print the table."""
     from jaxcam.evaluation import measure
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -94,7 +96,7 @@ class Classifier(nn.Module):
 
     def features(self, images: Pixels, upto: str | None = None, train: bool = False) -> Float[Array, "..."]:
         """The output of stage `upto` (inclusive; default: the backbone's last)."""
-        stage = self._stage(upto)
+        stage, images = self._stage(upto), self._cast(images)
         if stage in self.backbone.stages:
             return self.backbone(images, None, stage, train)
         return self.head(self.backbone(images, train=train), train, upto=stage)
@@ -110,6 +112,7 @@ class Classifier(nn.Module):
 
     def between(self, features: Float[type_of_array, "..."], since: str | None, upto: str) -> Float[Array, "..."]:
         """The output of stage `upto`, given that of stage `since` (None: images)."""
+        features = self._cast(features) if since is None else features
         if upto in self.backbone.stages:
             return self.backbone(features, since, upto)
         if since is None or since in self.backbone.stages:
@@ -126,6 +129,11 @@ class Classifier(nn.Module):
     def kernel(self) -> Kernel | None:
         """The (k, c) weights from pooled features to classes, or None for a head that has none."""
         return self.head.kernel() if hasattr(self.head, "kernel") else None
+
+    def _cast(self, images):
+        """Images in the dtype of the weights, which all layers then compute in; as they are, where there are none yet."""
+        weights = jax.tree.leaves(self.variables.get("params", {}))
+        return jnp.asarray(images, jnp.result_type(*weights)) if weights else images
 
     def _stage(self, name: str | None) -> str:
         if name is None:

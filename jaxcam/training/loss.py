@@ -63,12 +63,12 @@ def objective(
         params = jax.tree.map(
             lambda leaf, frozen: jax.lax.stop_gradient(leaf) if frozen else leaf, params, body(params)
         )
-    variables, pixels = {**statistics, "params": params}, rows.pixels
-    if recipe.bfloat16:  # BatchNorm keeps its statistics in float32
-        variables["params"], pixels = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, pixels))
+    variables = {**statistics, "params": params}
+    if recipe.bfloat16:
+        variables = Params(variables, network, card).astype(jnp.bfloat16).variables
     run = partial(network.apply, train=True, mutable=["batch_stats"], rngs={"dropout": dropout_key})
     with in_training(recipe, rows.keys, axis_name):
-        (features, logits), updates = run(variables, pixels)
+        (features, logits), updates = run(variables, rows.pixels)
         loss = optax.softmax_cross_entropy(logits.astype(jnp.float32), rows.targets).mean()
         if recipe.erase:
             kernel = kernel_of(Params(variables, network, card))
