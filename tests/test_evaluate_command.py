@@ -141,7 +141,7 @@ def test_in_bfloat16(home, tmp_path):
     arguments = ["--data-dir", home / "tiny", "--bfloat16", "--out", tmp_path]
     assert run(home, "tiny_imagenet", *arguments) == 0
     kept = json.loads((tmp_path / "report.json").read_text())
-    assert kept["origin"]["options"]["bfloat16"] is True
+    assert kept["options"]["bfloat16"] is True
     halves = jaxcam.load(home / "net").astype("bfloat16")
     expected = evaluate(halves, tiny_imagenet(home / "tiny", split="val"), batch_size=4, progress=False)
     lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
