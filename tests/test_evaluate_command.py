@@ -136,6 +136,7 @@ def test_folder_with_a_threshold_and_a_limit(home, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["threshold"] == 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mixed_dtypes")
 def test_in_bfloat16(home, tmp_path):
     arguments = ["--data-dir", home / "tiny", "--bfloat16", "--out", tmp_path]
