@@ -1,6 +1,8 @@
-"""How networks are compiled: on CPUs with the faster kernels for convolutions."""
+"""How networks are compiled: on CPUs with the faster kernels for convolutions, and in no more memory than they need."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
@@ -16,6 +18,8 @@ KERNELS = "xla_cpu_experimental_ynn_fusion_type"
 SINCE = (0, 12)
 # Each product by itself: several in one fusion give NaN in bfloat16 (jax 0.12).
 FASTER = {KERNELS: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
+COMPILED = "/jax/core/compile/backend_compile_duration"  # what JAX calls the end of a compilation
+LONG = 1.0  # seconds
 
 
 @cache
@@ -81,6 +85,24 @@ def on_auto_axes(function: Callable[..., Any], batch: Any, *others: Any, axes: i
         return function(batch, *others)
     place = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[:axes]))
     return jax.sharding.auto_axes(function, out_sharding=place)(batch, *others)
+
+
+def _give_back(event: str, duration_secs: float, **_: str | int) -> None:
+    """Give the system what a long compilation has freed, hundreds of megabytes for a large network.
+
+    glibc would keep it beside all that the program is about to take.
+    """
+    if event == COMPILED and duration_secs >= LONG:
+        _trim()
+
+
+def _trim() -> None:
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if library is not None and hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
+
+
+jax.monitoring.register_event_duration_secs_listener(_give_back)
 
 
 def _is_part(*arguments: Any) -> bool:

@@ -1,6 +1,7 @@
 """Benchmarks: jaxcam's results equal its peers', and every one leaves its table, JSON and picture."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from functools import partial
@@ -9,7 +10,7 @@ from subprocess import PIPE, Popen
 
 import numpy as np
 import pytest
-from benchmarks import agreement, growth, runs, with_jaxcam, with_opencv, works
+from benchmarks import agreement, growth, runs, with_jaxcam_boxes, with_jaxcam_evaluation, with_opencv, works
 from benchmarks.measuring import Contender, Row, Work, by_turns, measure, peak_memory, table
 from benchmarks.subjects import Subject
 
@@ -47,7 +48,7 @@ def test_boxes_and_max_box_acc(tmp_path, capsys):
 
 def test_a_sweep_gives_the_share_of_maps_at_each_threshold():
     options = {"count": 6, "cells": 7, "threads": 1}
-    ours, theirs = (prepare(**options)() for prepare in (with_jaxcam.swept_accuracy, with_opencv.opencv_sweep))
+    ours, theirs = (prepare(**options)() for prepare in (with_jaxcam_boxes.swept_accuracy, with_opencv.opencv_sweep))
     assert agreement.equal(ours, theirs)
     assert ours.shape == (1000,)
     assert len(set(ours)) > 3
@@ -67,6 +68,23 @@ def test_maps(tmp_path, monkeypatch):
     found = rows_of(tmp_path, "maps")
     assert {row["peer"] for row in found["rows"]} == {"torch-cam", "pytorch-grad-cam", "own forward pass"}
     assert set(found["stages"]["top-5 maps, mobilenet_v2"]) >= {"preprocess", "network", "boxes"}
+    assert found["limits"]["matrix products"]["share_of_matrix_rate"] == 1
+    assert 0 < found["limits"]["forward pass, mobilenet_v2"]["share_of_matrix_rate"] < 1
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@with_torch
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with it")
+@pytest.mark.usefixtures("mixed_dtypes")
+def test_maps_in_bfloat16_beside_a_compiled_peer(tmp_path, monkeypatch):
+    monkeypatch.setattr(works, "of_masks", lambda subject: [])
+    how = {"dtype": "bfloat16", "compiled": True, "growth": False, **SMALL}
+    runs.maps(networks=("resnet18",), out=tmp_path, **how)
+    found = rows_of(tmp_path, "maps")
+    assert {row["peer"] for row in found["rows"]} == {"torch-cam", "own forward pass"}
+    assert found["options"]["dtype"] == "bfloat16"
 
 
 @pytest.mark.slow
@@ -91,10 +109,10 @@ def test_evaluation(tmp_path, monkeypatch):
 
 
 def test_every_second_photo_has_the_class_that_the_network_says(tmp_path, tiny_params, monkeypatch):
-    monkeypatch.setattr(with_jaxcam, "params_of", lambda subject: tiny_params)
+    monkeypatch.setattr(with_jaxcam_evaluation, "params_of", lambda subject: tiny_params)
     subject, photos = Subject("resnet10", str(tmp_path), batch_size=2), str(tmp_path / "photos")
-    labels = with_jaxcam.made_labels(subject, photos=photos, count=5)
-    dataset = with_jaxcam.dataset_of(tiny_params, photos, labels)
+    labels = with_jaxcam_evaluation.made_labels(subject, photos=photos, count=5)
+    dataset = with_jaxcam_evaluation.dataset_of(tiny_params, photos, labels)
     lines = jaxcam.evaluate(tiny_params, dataset, batch_size=5, progress=False).predictions
     assert list(labels[::2]) == [line["top5"][0] for line in lines[::2]]
 
@@ -102,8 +120,9 @@ def test_every_second_photo_has_the_class_that_the_network_says(tmp_path, tiny_p
 @pytest.mark.torch
 @with_torch
 @pytest.mark.usefixtures("mixed_dtypes")
-def test_training(tmp_path):
-    runs.train(out=tmp_path, **SMALL)
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+def test_training(tmp_path, dtype):
+    runs.train(out=tmp_path, dtype=dtype, **SMALL)
     assert rows_of(tmp_path, "train")["rows"][0]["peer"] == "torch"
 
 
@@ -220,9 +239,9 @@ def counting():
     return partial(next, count(1))
 
 
-def test_only_cpus_are_compared(monkeypatch):
-    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
-    with pytest.raises(ValueError, match="on a gpu; only CPUs"):
+def test_there_are_no_peers_on_a_tpu(monkeypatch):
+    monkeypatch.setattr("jax.default_backend", lambda: "tpu")
+    with pytest.raises(ValueError, match="on a tpu, where its peers do not"):
         runs.measured([], rounds=1, memory=False)
 
 

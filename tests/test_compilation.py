@@ -1,5 +1,8 @@
 """Programs of networks: CPUs' faster kernels where they stand alone, the caller's choice everywhere else."""
 
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -122,3 +125,28 @@ def test_an_xla_without_the_option_goes_without(monkeypatch, options):
 def test_other_devices_go_without(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert cpu_options() == {}
+
+
+def test_memory_is_given_back_behind_a_long_compilation(monkeypatch):
+    given = []
+    monkeypatch.setattr(compilation, "_trim", lambda: given.append(1))
+    jax.jit(lambda x: x + 1)(IMAGES)
+    assert given == []
+    monkeypatch.setattr(compilation, "LONG", 0.0)
+    jax.jit(lambda x: x + 2)(IMAGES)
+    assert given
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_freed_is_given_back():
+    def resident():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+    blocks = [bytes(range(256)) * 400 for _ in range(2000)]  # 100 KiB each, of the heap
+    held = blocks[-1]
+    before = resident()
+    del blocks
+    compilation._trim()
+    assert len(held) == 102400
+    assert before - resident() > 150 * 1024

@@ -80,8 +80,8 @@ def of_evaluation(subject: Subject, *, photos: str, labels: Sequence[int], round
 
 def evaluate_here(subject: str, photos: str, labels: str, rounds: str) -> None:
     """Print the milliseconds an image on the devices that this process has."""
-    from benchmarks import with_jaxcam
+    from benchmarks import with_jaxcam_evaluation
 
     classes = json.loads(labels)
-    run = with_jaxcam.evaluation(Subject(**json.loads(subject)), photos=photos, labels=classes)
+    run = with_jaxcam_evaluation.evaluation(Subject(**json.loads(subject)), photos=photos, labels=classes)
     print(1e3 * medians({"evaluate": run}, rounds=int(rounds), title="evaluate")["evaluate"] / len(classes))

@@ -140,7 +140,7 @@ def medians(parts: Mapping[str, Callable[[], Any]], *, rounds: int, title: str) 
 
 
 def peak_memory(contender: Contender) -> float:
-    """MiB that a process which does nothing but this work, twice, takes at most."""
+    """MiB that a process which does nothing but this work, twice, takes at most: of a GPU's memory, if it uses one."""
     context = multiprocessing.get_context("spawn")
     told: Any = context.SimpleQueue()
     process = context.Process(target=_tell_peak, args=(contender, told))
@@ -156,7 +156,17 @@ def _tell_peak(contender: Contender, told: Any) -> None:
     for _ in range(2):
         run()
     del run  # with the worker processes that it kept: only those that have ended are counted
-    told.put(max(_own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * RSS_UNIT / MEBIBYTE)
+    in_memory = max(_own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * RSS_UNIT
+    told.put((_peak_of_gpu() or in_memory) / MEBIBYTE)
+
+
+def _peak_of_gpu() -> int:
+    """Bytes of a GPU's memory that were in use at once, by whichever library computed there; 0 for none."""
+    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
+    if torch is not None and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    statistics = jax.local_devices()[0].memory_stats() if jax is not None else None
+    return (statistics or {}).get("peak_bytes_in_use", 0)
 
 
 def _own_peak() -> int:

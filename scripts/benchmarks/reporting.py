@@ -36,6 +36,7 @@ def save(
     *,
     lines: Sequence[Line] = (),
     stages: Mapping[str, Mapping[str, float]] | None = None,
+    limits: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `<name>.json` and `<name>.png`.
@@ -46,6 +47,7 @@ def save(
         rows: of the table.
         lines: of growth.
         stages: seconds of each part of a path, by the path's name.
+        limits: how near programs come to what the device can do.
         options: that it was called with.
     """
     found = {
@@ -54,6 +56,7 @@ def save(
         "options": options or {},
         "rows": [{**asdict(row), "memory": row.memory} for row in rows],
         "stages": stages or {},
+        "limits": limits or {},
         "growth": [asdict(line) for line in lines],
     }
     with whole_file(out / f"{name}.json") as file:

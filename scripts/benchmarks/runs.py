@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from benchmarks import works
@@ -13,7 +13,8 @@ from benchmarks.subjects import Subject
 from jaxcam.commands.running import keep_freed_memory
 
 NETWORKS = ("resnet50", "googlenet_torchvision", "vgg16_gap", "mobilenet_v2")
-OUT = Path("out/benchmark")
+OUT, PLATFORMS = Path("out/benchmark"), ("cpu", "gpu")
+Dtype = Literal["float32", "bfloat16"]
 
 
 def maps(
@@ -21,6 +22,8 @@ def maps(
     batch_size: int = 32,
     size: int = 224,
     threads: int = 2,
+    dtype: Dtype = "float32",
+    compiled: bool = False,
     rounds: int = 7,
     memory: bool = True,
     growth: bool = True,
@@ -33,15 +36,18 @@ def maps(
         batch_size: images.
         size: their side, in pixels.
         threads: of torch; XLA takes all cores.
+        dtype: that networks compute in.
+        compiled: have torch compile them.
         rounds: that each takes part in; medians are compared.
         memory: measure peaks too, each in a process of its own.
         growth: measure how cost grows with labels, size and batch too.
         out: folder for maps.json, maps.png and the weights that all share.
     """
     from benchmarks import growth as growing
-    from benchmarks import reporting, with_jaxcam
+    from benchmarks import limits, reporting, with_jaxcam
 
-    all_of, (first, *_) = subjects((*networks, "resnet18", "squeezenet1_1"), out, batch_size, size, threads), networks
+    how = {"batch_size": batch_size, "size": size, "threads": threads, "dtype": dtype, "compiled": compiled}
+    all_of, (first, *_) = subjects((*networks, "resnet18", "squeezenet1_1"), out, **how), networks
     found = [work for network in networks for work in works.of_maps(all_of[network])]
     found += [*works.of_overhead(all_of[first]), *works.of_overhead(all_of["squeezenet1_1"])]
     found += [*works.of_gradients(all_of[first]), *works.of_masks(all_of["resnet18"])]
@@ -51,8 +57,9 @@ def maps(
         for name in networks
     }
     lines = growing.of_maps(all_of[first], rounds=rounds) if growth else []
-    options = {"batch_size": batch_size, "size": size, "threads": threads, "rounds": rounds}
-    reporting.save(out, "maps", rows, lines=lines, stages=stages, options=options)
+    near = limits.of_maps([all_of[name] for name in networks], rounds=rounds)
+    print(limits.table(near))
+    reporting.save(out, "maps", rows, lines=lines, stages=stages, limits=near, options={**how, "rounds": rounds})
     return 0
 
 
@@ -63,12 +70,13 @@ def boxes(count: int = 160, threads: int = 2, rounds: int = 15, memory: bool = T
         count: maps.
         threads: of the peers, where they have some.
         rounds: that each takes part in; medians are compared.
-        memory: measure peaks too.
+        memory: measure peaks too, on CPUs.
         out: folder for boxes.json and boxes.png.
     """
     from benchmarks import reporting
 
-    rows = measured(works.of_boxes(count, threads=threads), rounds, memory)
+    on_cpu = jax.default_backend() == "cpu"  # what they take of different memories is not compared
+    rows = measured(works.of_boxes(count, threads=threads), rounds, memory and on_cpu)
     reporting.save(out, "boxes", rows, options={"count": count, "threads": threads, "rounds": rounds})
     return 0
 
@@ -79,6 +87,8 @@ def evaluate(
     batch_size: int = 32,
     size: int = 224,
     threads: int = 2,
+    dtype: Dtype = "float32",
+    compiled: bool = False,
     rounds: int = 7,
     memory: bool = True,
     growth: bool = True,
@@ -92,20 +102,26 @@ def evaluate(
         batch_size: images.
         size: that they are squashed to.
         threads: of torch.
+        dtype: that the network computes in.
+        compiled: have torch compile it.
         rounds: that each takes part in; medians are compared.
         memory: measure peaks too: of the largest of a contender's processes.
         growth: measure on 1, 2 and 4 fake devices too.
         out: folder for evaluate.json, evaluate.png, the files and the weights.
     """
     from benchmarks import growth as growing
-    from benchmarks import reporting, with_jaxcam
+    from benchmarks import reporting, with_jaxcam_evaluation
 
-    subject, photos = subjects((network,), out, batch_size, size, threads)[network], str(out / "photos")
-    how: dict[str, Any] = {"photos": photos, "labels": with_jaxcam.made_labels(subject, photos=photos, count=count)}
+    shared = {"batch_size": batch_size, "size": size, "threads": threads, "dtype": dtype, "compiled": compiled}
+    subject, photos = subjects((network,), out, **shared)[network], str(out / "photos")
+    how: dict[str, Any] = {
+        "photos": photos,
+        "labels": with_jaxcam_evaluation.made_labels(subject, photos=photos, count=count),
+    }
     rows = measured(works.of_evaluation(subject, **how), rounds, memory)
-    stages = medians(with_jaxcam.evaluation_stages(subject, **how), rounds=rounds, title="stages")
+    stages = medians(with_jaxcam_evaluation.evaluation_stages(subject, **how), rounds=rounds, title="stages")
     lines = [growing.of_evaluation(subject, **how, rounds=rounds)] if growth else []
-    options = {"photos": photos, "count": count, "batch_size": batch_size, "threads": threads, "rounds": rounds}
+    options = {"photos": photos, "count": count, **shared, "rounds": rounds}
     reporting.save(out, "evaluate", rows, lines=lines, stages={"evaluate": stages}, options=options)
     return 0
 
@@ -115,17 +131,21 @@ def train(
     batch_size: int = 32,
     size: int = 224,
     threads: int = 2,
+    dtype: Dtype = "float32",
+    compiled: bool = False,
     rounds: int = 7,
     memory: bool = True,
     out: Path = OUT,
 ) -> int:
-    """A float32 training step beside torch's eager one, channels last.
+    """A training step beside torch's, channels last.
 
     Args:
         network: one of those for maps, or resnet18.
         batch_size: images.
         size: their side, in pixels.
         threads: of torch.
+        dtype: that the network computes in.
+        compiled: have torch compile it.
         rounds: that each takes part in; medians are compared.
         memory: measure peaks too.
         out: folder for train.json, train.png and the weights.
@@ -133,9 +153,9 @@ def train(
     from benchmarks import reporting
 
     keep_freed_memory()  # as `jaxcam train` does; torch has it too
-    subject = subjects((network,), out, batch_size, size, threads)[network]
-    rows = measured(works.of_training(subject), rounds, memory)
-    reporting.save(out, "train", rows, options={"batch_size": batch_size, "threads": threads, "rounds": rounds})
+    how = {"batch_size": batch_size, "size": size, "threads": threads, "dtype": dtype, "compiled": compiled}
+    rows = measured(works.of_training(subjects((network,), out, **how)[network]), rounds, memory)
+    reporting.save(out, "train", rows, options={**how, "rounds": rounds})
     return 0
 
 
@@ -158,12 +178,10 @@ def start(network: str = "resnet18", rounds: int = 7, memory: bool = True, out: 
     return 0
 
 
-def subjects(
-    networks: Sequence[str], out: Path, batch_size: int = 32, size: int = 224, threads: int = 2
-) -> dict[str, Subject]:
+def subjects(networks: Sequence[str], out: Path, **how: Any) -> dict[str, Subject]:
     """Subjects by network, with weights that torch made, where it is installed."""
     folder = str((out / "weights").resolve())
-    found = {name: Subject(name, folder, batch_size, size, threads) for name in networks}
+    found = {name: Subject(name, folder, device=jax.default_backend(), **how) for name in networks}
     if all(find_spec(module) for module in works.NEEDS["torch"]):
         from benchmarks import with_torch
 
@@ -173,9 +191,9 @@ def subjects(
 
 
 def measured(found: Sequence[Work], rounds: int, memory: bool) -> list[Row]:
-    """The rows of all works, each printed as soon as it is there; a ValueError where JAX would not run on a CPU."""
-    if jax.default_backend() != "cpu":
-        raise ValueError(f"JAX runs on a {jax.default_backend()}; only CPUs are compared so far: set JAX_PLATFORMS=cpu")
+    """The rows of all works, each printed as soon as it is there; a ValueError where no peer could run."""
+    if jax.default_backend() not in PLATFORMS:
+        raise ValueError(f"JAX runs on a {jax.default_backend()}, where its peers do not: set JAX_PLATFORMS=cpu")
     rows: list[Row] = []
     for work in found:
         rows += measure(work, rounds=rounds, memory=memory)

@@ -23,6 +23,9 @@ class Subject:
         batch_size: images.
         size: their side in pixels.
         threads: that torch takes; XLA takes all cores.
+        dtype: that the network computes in, "float32" or "bfloat16".
+        device: "cpu" or "gpu", as JAX calls its platforms.
+        compiled: torch compiles the network.
     """
 
     network: str
@@ -30,6 +33,14 @@ class Subject:
     batch_size: int = 32
     size: int = 224
     threads: int = 2
+    dtype: str = "float32"
+    device: str = "cpu"
+    compiled: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether rounding leaves two libraries' results the same: it does not in bfloat16, nor in a GPU's TF32."""
+        return self.dtype == "float32" and self.device == "cpu"
 
     @property
     def file(self) -> Path:

@@ -1,6 +1,7 @@
 """The same networks in torch, and maps of them by torch-cam and pytorch-grad-cam, as their users make them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,17 +61,44 @@ def make_weights(subject: Subject) -> None:
 
 
 def model_of(subject: Subject) -> nn.Module:
-    """The network with the subject's weights, for inference, in the layout that is fastest on CPUs."""
+    """The network with the subject's weights, for inference, in the layout that is fastest."""
     torch.set_num_threads(subject.threads)
     model = build(subject.network)
     model.load_state_dict(load_file(subject.file))
-    return model.eval().to(memory_format=torch.channels_last)
+    model = model.eval().to(device_of(subject), memory_format=torch.channels_last)
+    if subject.compiled:
+        model.compile()
+    return model
 
 
-def pixels_of(images: np.ndarray) -> torch.Tensor:
+def device_of(subject: Subject) -> torch.device:
+    """Where JAX computes too."""
+    if subject.device == "gpu" and not torch.cuda.is_available():
+        raise ValueError(f"JAX runs on a GPU, and torch {torch.__version__} finds none: install its build for CUDA")
+    return torch.device("cuda" if subject.device == "gpu" else "cpu")
+
+
+def computing(subject: Subject) -> torch.autocast:
+    """Within it, networks compute in the subject's dtype."""
+    return torch.autocast(device_of(subject).type, torch.bfloat16, enabled=subject.dtype == "bfloat16")
+
+
+def waiting(run: Callable[[], Any], subject: Subject) -> Callable[[], Any]:
+    """A run that ends when the device is through with it."""
+
+    def whole() -> Any:
+        result = run()
+        if subject.device == "gpu":
+            torch.cuda.synchronize()
+        return result
+
+    return whole
+
+
+def pixels_of(images: np.ndarray, device: torch.device | None = None) -> torch.Tensor:
     """Input (b, 3, h, w), normalised, of uint8 images (b, h, w, 3)."""
-    mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
-    pixels = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - mean) / std
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
+    pixels = (torch.from_numpy(images).to(device).permute(0, 3, 1, 2) / 255 - mean) / std
     return pixels.to(memory_format=torch.channels_last)
 
 
@@ -84,13 +112,13 @@ def torch_cam(subject: Subject, *, method: str = "CAM", top: int = 1) -> Callabl
     extractor = getattr(methods, method)(model, layer, input_shape=(3, subject.size, subject.size), **options)
 
     def run() -> torch.Tensor:
-        with torch.set_grad_enabled(method != "CAM"):
-            scores = model(pixels_of(images))
+        with torch.set_grad_enabled(method != "CAM"), computing(subject):
+            scores = model(pixels_of(images, device_of(subject)))
         chosen = scores.topk(top)[1].T.tolist()
         maps = [enlarged(extractor(labels, scores, normalized=False)[0], subject.size) for labels in chosen]
         return torch.stack(maps, dim=1) if top > 1 else maps[0]
 
-    return run
+    return waiting(run, subject)
 
 
 def enlarged(cells: torch.Tensor, size: int) -> torch.Tensor:
@@ -108,7 +136,7 @@ def grad_cam(subject: Subject, *, method: str = "GradCAM", top: int = 1) -> Call
     extractor = getattr(pytorch_grad_cam, method)(model, [layer])
 
     def run() -> np.ndarray:
-        pixels = pixels_of(images)
+        pixels = pixels_of(images, device_of(subject))
         if top == 1:  # the class that the network says
             return extractor(pixels, None)
         with torch.no_grad():
@@ -116,21 +144,22 @@ def grad_cam(subject: Subject, *, method: str = "GradCAM", top: int = 1) -> Call
         maps = [extractor(pixels, [ClassifierOutputTarget(label) for label in labels]) for labels in chosen.T.tolist()]
         return np.stack(maps, axis=1)
 
-    return run
+    return waiting(run, subject)
 
 
 def training(subject: Subject) -> Callable[[], np.ndarray]:
-    """The same step of training, eager, with the accuracy; gives all losses so far."""
+    """The same step of training, with the accuracy; gives all losses so far."""
     model, images = model_of(subject).train(), subject.images()
     kernels, others = ([each for each in model.parameters() if (each.ndim > 1) == wanted] for wanted in (True, False))
     groups = [{"params": kernels, "weight_decay": WEIGHT_DECAY}, {"params": others}]
     optimizer = torch.optim.SGD(groups, lr=LEARNING_RATE, momentum=0.9, nesterov=True)
-    labels = torch.arange(len(images))
+    labels = torch.arange(len(images), device=device_of(subject))
     losses: list[float] = []
 
     def run() -> np.ndarray:
-        scores = model(pixels_of(images))
-        loss = nn.functional.cross_entropy(scores, labels, label_smoothing=0.1)
+        with computing(subject):
+            scores = model(pixels_of(images, device_of(subject)))
+        loss = nn.functional.cross_entropy(scores.float(), labels, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -138,4 +167,4 @@ def training(subject: Subject) -> Callable[[], np.ndarray]:
         losses.append(loss.item())
         return np.array(losses)
 
-    return run
+    return waiting(run, subject)

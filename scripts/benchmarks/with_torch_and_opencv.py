@@ -8,7 +8,7 @@ import torch
 from benchmarks.made_maps import THRESHOLDS
 from benchmarks.subjects import Photo, Subject, photos_in
 from benchmarks.with_opencv import opencv_box, overlaps, right_at_each
-from benchmarks.with_torch import NETWORKS, enlarged, model_of, pixels_of
+from benchmarks.with_torch import NETWORKS, computing, device_of, enlarged, model_of, pixels_of
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchcam.methods import CAM
@@ -45,14 +45,15 @@ def evaluation(subject: Subject, *, photos: str, labels: Sequence[int]) -> Calla
     def run() -> np.ndarray:
         found, swept = [], np.zeros(len(THRESHOLDS))
         for images, index, sizes in loader:
-            with torch.no_grad():
-                scores = model(pixels_of(images.numpy()))
+            with torch.no_grad(), computing(subject):
+                scores = model(pixels_of(images.numpy(), device_of(subject)))
             batch = [files[number] for number in index.tolist()]
-            labels = torch.tensor([photo.label for photo in batch])
+            labels = torch.tensor([photo.label for photo in batch], device=scores.device)
             classes = torch.cat([scores.topk(TOP)[1], labels[:, None]], dim=1)
             cells = [extractor(c.tolist(), scores, normalized=False)[0] for c in classes.T]
-            maps = torch.stack([enlarged(each, subject.size) for each in cells], dim=1).numpy()
-            for photo, size, top, of_image, true in zip(batch, sizes, classes, maps, cells[-1], strict=True):
+            maps = torch.stack([enlarged(each, subject.size) for each in cells], dim=1).float().cpu().numpy()
+            of_class = cells[-1].float().cpu()
+            for photo, size, top, of_image, true in zip(batch, sizes, classes.cpu(), maps, of_class, strict=True):
                 scale = np.tile(size.numpy()[::-1] / subject.size, 2)
                 target = np.array([photo.box])
                 boxes = np.stack([opencv_box(values) * scale for values in of_image])

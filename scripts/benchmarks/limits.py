@@ -1,0 +1,75 @@
+"""How near jaxcam's programs come to what the device can do: its rate of matrix products, its memory's bandwidth."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from benchmarks.measuring import medians
+from benchmarks.subjects import Subject
+from benchmarks.with_jaxcam import params_of
+
+from jaxcam.compilation import cpu_options
+from jaxcam.explanation import answers
+from jaxcam.forward import forward
+
+SIDES = {"cpu": 3072, "gpu": 12288}  # of the matrices that are multiplied and added
+
+
+class Program(NamedTuple):
+    """A compiled program with its arguments.
+
+    Attributes:
+        run: does it once, and waits.
+        operations: that XLA counts before it fuses any, a multiplication and an addition as two.
+        moved: bytes that it counts behind that, read and written.
+    """
+
+    run: Callable[[], Any]
+    operations: float
+    moved: float
+
+
+def program(function: Callable[..., Any], *arguments: Any) -> Program:
+    """A function compiled as jaxcam compiles networks."""
+    lowered = jax.jit(function, compiler_options=cpu_options()).lower(*arguments)
+    compiled = lowered.compile()
+    counts: Any = (lowered.cost_analysis(), compiled.cost_analysis())
+    return Program(lambda: jax.block_until_ready(compiled(*arguments)), counts[0]["flops"], counts[1]["bytes accessed"])
+
+
+def of_maps(subjects: Sequence[Subject], *, rounds: int) -> dict[str, dict[str, float]]:
+    """Of forward passes, and of all that `jaxcam.explain` computes: seconds, work, and the share of both limits.
+
+    The limits are what products and sums of large matrices reach in the same run, in the same dtype.
+    """
+    matrix = jnp.ones([SIDES[subjects[0].device]] * 2, subjects[0].dtype)
+    best = {"matrix products": program(jnp.matmul, matrix, matrix), "sums": program(jnp.add, matrix, matrix)}
+    found = dict(best)
+    for subject in subjects:
+        params, images = params_of(subject), jax.device_put(subject.images())
+        found[f"forward pass, {subject.network}"] = program(forward, params, images)
+        found[f"top-5 maps and boxes, {subject.network}"] = program(answers, params, images)
+    seconds = medians({name: each.run for name, each in found.items()}, rounds=rounds, title="limits")
+    rate = best["matrix products"].operations / seconds["matrix products"]
+    bandwidth = best["sums"].moved / seconds["sums"]
+    return {
+        name: {
+            "seconds": seconds[name],
+            "operations": each.operations,
+            "bytes": each.moved,
+            "share_of_matrix_rate": each.operations / seconds[name] / rate,
+            "share_of_bandwidth": each.moved / seconds[name] / bandwidth,
+        }
+        for name, each in found.items()
+    }
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """The same for a terminal."""
+    lines = [f"{'limits':58} {'ms':>8} {'Gop/s':>8} {'GB/s':>7} {'of products':>12} {'of bandwidth':>13}"]
+    for name, row in found.items():
+        speeds = (row[key] / row["seconds"] / 1e9 for key in ("operations", "bytes"))
+        shares = (f"{100 * row[key]:.0f}%" for key in ("share_of_matrix_rate", "share_of_bandwidth"))
+        lines.append("{:58} {:8.1f} {:8.1f} {:7.1f} {:>12} {:>13}".format(name, 1e3 * row["seconds"], *speeds, *shares))
+    return "\n".join(lines)
