@@ -1,4 +1,4 @@
-"""How networks are compiled: on CPUs with the faster kernels for convolutions, and in no more memory than they need."""
+"""How networks are compiled: on CPUs with the faster kernels for convolutions; and what is done behind compilations."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 KERNELS = "xla_cpu_experimental_ynn_fusion_type"
 # With jax 0.10 a process that had compiled many programs so once ended in a fault of XLA's.
 SINCE = (0, 12)
-# Each product by itself: several in one fusion give NaN in bfloat16 (jax 0.12).
+# Each product by itself, as by default: several in one fusion may give NaN in bfloat16 (jax 0.12).
 FASTER = {KERNELS: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
 COMPILED = "/jax/core/compile/backend_compile_duration"  # what JAX calls the end of a compilation
 LONG = 1.0  # seconds

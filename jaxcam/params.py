@@ -15,6 +15,8 @@ from jaxcam.card import Card
 from jaxcam.networks import NETWORKS, Classifier, Entry, Functions
 from jaxcam.networks.rescored import Rescored
 
+DTYPES = ("float32", "bfloat16", "float16")
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -41,13 +43,14 @@ class Params:
         """The same with other variables, network or card."""
         return replace(self, **changes)
 
-    def astype(self, dtype: Any) -> "Params":
+    def astype(self, dtype: str) -> "Params":
         """The same with weights of another dtype, in which the network then computes, such as bfloat16.
 
-        BatchNorm keeps its statistics, and scores, gradients and maps are float32. Features are of that dtype.
+        BatchNorm keeps its statistics, and scores, gradients and maps are float32. Features are of that dtype. A
+        checkpoint of such params loads as float32.
 
         Args:
-            dtype: a floating-point one.
+            dtype: "float32", "bfloat16" or "float16".
 
         Raises:
             ValueError: for another dtype, or a network that is no `Classifier`.
@@ -58,8 +61,8 @@ class Params:
         >>> jaxcam.features(params, images).dtype, jaxcam.cam(params, images).dtype
         (dtype(bfloat16), dtype('float32'))
         """
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise ValueError(f"dtype: got {dtype}; give a floating-point one, such as 'bfloat16'")
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype: got {dtype!r}; use {', '.join(DTYPES)}")
         if not isinstance(self.network, Classifier):
             raise ValueError(
                 f"params: got a network of type {type(self.network).__name__}; functions of one's own compute as they "

@@ -69,37 +69,34 @@ def evaluate(
         hosts: the processes of the run.
         out: folder for the results, which all processes see.
     """
-    _check_choice(choose_threshold, split, threshold, checkpoint)
+    checkpoint = _checkpoint(checkpoint, choose_threshold, split, threshold, bfloat16)
     hosts.join()
     from jaxcam.checkpoints import load
     from jaxcam.evaluation import Protocol
 
-    protocol, checkpoint = Protocol(method, views, rule, box_grid, image_size, stage), checkpoint or "tiny_imagenet"
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
-    params = load(checkpoint)
-    params = params.astype("bfloat16") if bfloat16 else params
+    params = load(checkpoint).astype("bfloat16" if bfloat16 else "float32")
     examples = check_dataset(params, read_split(dataset, data_dir, split, on_error, given), limit, on_error)
-    name = f"{dataset} {examples.split}".strip()
-    how: dict[str, Any] = {"protocol": protocol, "batch_size": batch_size, "on_error": on_error}
+    how: dict[str, Any] = {"protocol": Protocol(method, views, rule, box_grid, image_size, stage), "on_error": on_error}
+    how |= {"name": f"{dataset} {examples.split}".strip(), "checkpoint": checkpoint, "batch_size": batch_size}
     if choose_threshold:
-        return _keep_threshold(params, examples, out, name=name, checkpoint=checkpoint, how=how)
-    how |= {"threshold": threshold, "gallery": gallery, "checkpoint": checkpoint}
+        return _keep_threshold(params, examples, out, **how)
     told = {"data_dir": data_dir, "limit": limit, "blacklist": blacklist, "bfloat16": bfloat16}
-    return _measure(params, examples, out, name=name, how=how, options=told)
+    return _measure(params, examples, out, options=told, threshold=threshold, gallery=gallery, **how)
 
 
-def _measure(params, examples, out, *, name, how, options):
+def _measure(params, examples, out, *, options, **how):
     """Evaluate, write everything down, and print the table."""
     from jaxcam.evaluation import measure
 
     options = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
-    report, files = measure(params, examples, out, name=name, options=options, **how)
+    report, files = measure(params, examples, out, options=options, **how)
     if files:
         print(report, f"in {out}: {', '.join(files)}", sep="\n")
     return 0
 
 
-def _keep_threshold(params, examples, out, *, name, checkpoint, how):
+def _keep_threshold(params, examples, out, *, name, checkpoint, **how):
     """Measure all thresholds, and write the best one into the checkpoint's card."""
     import jax
 
@@ -117,8 +114,11 @@ def _keep_threshold(params, examples, out, *, name, checkpoint, how):
     return 0
 
 
-def _check_choice(choose_threshold, split, threshold, checkpoint):
+def _checkpoint(checkpoint, choose_threshold, split, threshold, bfloat16):
+    """The checkpoint that was given, or the bundled one, into which no threshold is to be written by default."""
     training = split is not None and split.partition("[")[0] == "train"
-    if choose_threshold and (not training or threshold is not None or checkpoint is None):
-        needs = "--split train, where it is chosen, --checkpoint, whose card it is written into, and no --threshold"
+    if choose_threshold and (not training or threshold is not None or checkpoint is None or bfloat16):
+        needs = "--split train, where it is chosen, --checkpoint, whose card it is written into"
+        needs += ", and neither --threshold nor --bfloat16"
         raise ValueError(f"--choose-threshold: it needs {needs}")
+    return checkpoint or "tiny_imagenet"

@@ -53,7 +53,7 @@ def randomized(params: Params, key: Array, *, stage: str | None = None) -> Param
     place = len(stages) if stage is None else stages.index(stage)
     kept = _leaves_upto(params, stages[place - 1]) if place else set()
     mixed = jax.tree_util.tree_map_with_path(
-        lambda path, old, new: old if path in kept else new, params.variables, fresh
+        lambda path, old, new: old if path in kept else new.astype(old.dtype), params.variables, fresh
     )
     return params.replace(variables=mixed)
 

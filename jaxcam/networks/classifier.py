@@ -131,7 +131,7 @@ class Classifier(nn.Module):
         return self.head.kernel() if hasattr(self.head, "kernel") else None
 
     def _cast(self, images):
-        """Images in the dtype of the weights, which all layers compute in; as they are where there are none yet."""
+        """Images in the dtype of the weights, of several the widest; as they are where there are none yet."""
         weights = jax.tree.leaves(self.variables.get("params", {}))
         return jnp.asarray(images, jnp.result_type(*weights)) if weights else images
 

@@ -204,7 +204,8 @@ def adaptive_mean(x: Features, grid: tuple[int, ...]) -> Float[type_of_array, "b
     """Means of windows that cover the cells evenly, as torch's adaptive average pooling; the cells for equal sizes."""
     for axis, target in enumerate(grid, start=1):
         if x.shape[axis] != target:
-            x = jnp.moveaxis(jnp.tensordot(x, _adaptive_matrix(x.shape[axis], target), (axis, 1)), -1, axis)
+            matrix = jnp.asarray(_adaptive_matrix(x.shape[axis], target), x.dtype)
+            x = jnp.moveaxis(jnp.tensordot(x, matrix, (axis, 1)), -1, axis)
     return x
 
 

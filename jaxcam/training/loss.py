@@ -64,8 +64,8 @@ def objective(
             lambda leaf, frozen: jax.lax.stop_gradient(leaf) if frozen else leaf, params, body(params)
         )
     variables = {**statistics, "params": params}
-    if recipe.bfloat16:
-        variables = Params(variables, network, card).astype(jnp.bfloat16).variables
+    if recipe.bfloat16:  # all but BatchNorm's statistics
+        variables = Params(variables, network, card).astype("bfloat16").variables
     run = partial(network.apply, train=True, mutable=["batch_stats"], rngs={"dropout": dropout_key})
     with in_training(recipe, rows.keys, axis_name):
         (features, logits), updates = run(variables, rows.pixels)

@@ -45,10 +45,10 @@ def alike(ours: Any, theirs: Any, *, least: float = 0.9, of: Callable[..., Any] 
     varied = [(one, other) for one, other in zip(a, b, strict=True) if np.ptp(one) or np.ptp(other)]
     if not varied:
         raise ValueError(f"maps: all {len(a)} are constant on both sides")
-    lowest = of([_correlation(one, other) for one, other in varied])
-    if not lowest >= least:
-        raise ValueError(f"maps correlate by {lowest:.3f} only, less than {least}")
-    return f"correlation {lowest:.3f}"
+    found = of([_correlation(one, other) for one, other in varied])
+    if not found >= least:
+        raise ValueError(f"maps correlate by {found:.3f} only, less than {least}")
+    return f"{'' if of is np.min else 'median '}correlation {found:.3f}"
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -15,14 +15,15 @@ from torchvision.transforms.functional import normalize, resize, to_pil_image, t
 
 def main(photo: str, weights: str, network: str, out: str) -> None:
     """Write the top 5 classes' heat maps over the photo, and their probabilities."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build(network)
     model.load_state_dict(load_file(weights))
-    model.eval()
+    model.eval().to(device)
     _, layer, linear = NETWORKS[network]
     extractor = CAM(model, layer, fc_layer=linear)
     image = Image.open(photo).convert("RGB")
     with torch.no_grad():
-        scores = model(normalize(resize(to_tensor(image), [224, 224]), MEAN, STD)[None])
+        scores = model(normalize(resize(to_tensor(image), [224, 224]), MEAN, STD)[None].to(device))
     probabilities, classes = scores.softmax(-1)[0].topk(5)
     Path(out).mkdir(parents=True, exist_ok=True)
     for rank, label in enumerate(classes.tolist()):

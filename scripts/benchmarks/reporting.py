@@ -108,7 +108,8 @@ def _draw_ratios(axes: Axes, rows: Sequence[Row]) -> None:
     places = range(len(rows))
     axes.barh(places, [row.ratio or 0 for row in rows], color=BLUE, height=0.6)
     for place, row in zip(places, rows, strict=True):
-        axes.text((row.ratio or 0) * 1.05, place, f"{row.ratio:.2f}", va="center", fontsize=8)
+        # Behind the goal's mark, where that lies further out.
+        axes.text(max(row.ratio or 0, row.goal or 0) * 1.05, place, f"{row.ratio:.2f}", va="center", fontsize=8)
         if row.goal is not None:
             axes.plot([row.goal] * 2, [place - 0.4, place + 0.4], color=VERMILION, linewidth=2)
     axes.axvline(1, color=GREY, linewidth=0.8)

@@ -112,10 +112,11 @@ def torch_cam(subject: Subject, *, method: str = "CAM", top: int = 1) -> Callabl
     extractor = getattr(methods, method)(model, layer, input_shape=(3, subject.size, subject.size), **options)
 
     def run() -> torch.Tensor:
-        with torch.set_grad_enabled(method != "CAM"), computing(subject):
-            scores = model(pixels_of(images, device_of(subject)))
-        chosen = scores.topk(top)[1].T.tolist()
-        maps = [enlarged(extractor(labels, scores, normalized=False)[0], subject.size) for labels in chosen]
+        with computing(subject):  # in which Score-CAM runs the network again
+            with torch.set_grad_enabled(method != "CAM"):
+                scores = model(pixels_of(images, device_of(subject)))
+            chosen = scores.topk(top)[1].T.tolist()
+            maps = [enlarged(extractor(labels, scores, normalized=False)[0], subject.size) for labels in chosen]
         return torch.stack(maps, dim=1) if top > 1 else maps[0]
 
     return waiting(run, subject)

@@ -32,9 +32,9 @@ def _peer(
     return Contender(name, f"benchmarks.{where}", options, NEEDS[name], goal, agree)
 
 
-def _same_maps(subject: Subject) -> Callable[[Any, Any], str]:
-    """How maps agree that both libraries make by one formula."""
-    return close if subject.exact else partial(alike, least=ALIKE, of=np.median)
+def _agree(subject: Subject, agree: Callable[[Any, Any], str] = close) -> Callable[[Any, Any], str]:
+    """How two libraries' maps agree; by default of one formula."""
+    return agree if subject.exact else partial(alike, least=ALIKE, of=np.median)
 
 
 def few(subject: Subject, count: int = 8) -> Subject:
@@ -44,7 +44,7 @@ def few(subject: Subject, count: int = 8) -> Subject:
 
 def of_maps(subject: Subject) -> list[Work]:
     """Class activation maps of a network."""
-    network, count, some, agree = subject.network, subject.batch_size, few(subject), _same_maps(subject)
+    network, count, some, agree = subject.network, subject.batch_size, few(subject), _agree(subject)
     torch_cam, grad_cam = "with_torch:torch_cam", "with_torch:grad_cam"
     found = [
         Work(
@@ -66,7 +66,7 @@ def of_maps(subject: Subject) -> list[Work]:
             some.batch_size,
             "images",
             _ours("with_jaxcam:explained", subject=some, top=5),
-            (_peer("pytorch-grad-cam", grad_cam, 10.0, alike, subject=some, top=5),),
+            (_peer("pytorch-grad-cam", grad_cam, 10.0, _agree(subject, alike), subject=some, top=5),),
         ),
     ]
     return found if subject.dtype == "float32" else found[:2]  # pytorch-grad-cam refuses bfloat16
@@ -84,7 +84,7 @@ def of_overhead(subject: Subject) -> list[Work]:
 
 def of_gradients(subject: Subject) -> list[Work]:
     """Grad-CAM of a network, in float32: pytorch-grad-cam refuses bfloat16."""
-    some, agree = few(subject), _same_maps(subject)
+    some, agree = few(subject), _agree(subject)
     goals = ((1, 1.0), (5, 2.5)) if subject.dtype == "float32" else ()
     return [
         Work(
@@ -100,10 +100,10 @@ def of_gradients(subject: Subject) -> list[Work]:
 
 def of_masks(subject: Subject) -> list[Work]:
     """Score-CAM of one image, which is a forward pass for each of the network's last channels."""
-    one = few(subject, 1)
+    one, agree = few(subject, 1), _agree(subject, alike)
     peers = (
-        _peer("torch-cam", "with_torch:torch_cam", 1.0, alike, subject=one, method="ScoreCAM"),
-        _peer("pytorch-grad-cam", "with_torch:grad_cam", 1.0, alike, subject=one, method="ScoreCAM"),
+        _peer("torch-cam", "with_torch:torch_cam", 1.0, agree, subject=one, method="ScoreCAM"),
+        _peer("pytorch-grad-cam", "with_torch:grad_cam", 1.0, agree, subject=one, method="ScoreCAM"),
     )
     return [
         Work(
