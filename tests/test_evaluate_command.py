@@ -181,7 +181,7 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
         (["tiny_imagenet", "--data-dir", "tiny", "--split", "val", "--choose-threshold"], "it needs --split train"),
         (
             ["tiny_imagenet", "--data-dir", "tiny", "--split", "train", "--choose-threshold", "--threshold", "0.2"],
-            "and no --threshold",
+            "and neither --threshold nor --bfloat16",
         ),
         (["tiny_imagenet", "--data-dir", "tiny", "--threshold", "2"], "threshold: got 2.0; give a share"),
         (["tiny_imagenet", "--data-dir", "tiny", "--limit", "0"], "got 0; give at least 1"),
