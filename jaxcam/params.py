@@ -55,11 +55,10 @@ class Params:
         Raises:
             ValueError: for another dtype, or a network that is no `Classifier`.
 
-        >>> import jax, jax.numpy as jnp, jaxcam
-        >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8).astype("bfloat16")
-        >>> images = jnp.zeros((2, 64, 64, 3))
-        >>> jaxcam.features(params, images).dtype, jaxcam.cam(params, images).dtype
-        (dtype(bfloat16), dtype('float32'))
+        >>> import jax, jaxcam
+        >>> params = jaxcam.init("resnet10", jax.random.key(0), num_classes=5, width=8)
+        >>> params.astype("bfloat16").variables["params"]["head"]["classifier"]["kernel"].dtype
+        dtype(bfloat16)
         """
         if dtype not in DTYPES:
             raise ValueError(f"dtype: got {dtype!r}; use {', '.join(DTYPES)}")

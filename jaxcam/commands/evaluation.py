@@ -71,11 +71,10 @@ def evaluate(
     """
     checkpoint = _checkpoint(checkpoint, choose_threshold, split, threshold, bfloat16)
     hosts.join()
-    from jaxcam.checkpoints import load
     from jaxcam.evaluation import Protocol
 
     given: dict[str, Any] = {"images": images, "masks": masks, "blacklist": blacklist, "annotations": annotations}
-    params = load(checkpoint).astype("bfloat16" if bfloat16 else "float32")
+    params = _load(checkpoint, bfloat16)
     examples = check_dataset(params, read_split(dataset, data_dir, split, on_error, given), limit, on_error)
     how: dict[str, Any] = {"protocol": Protocol(method, views, rule, box_grid, image_size, stage), "on_error": on_error}
     how |= {"name": f"{dataset} {examples.split}".strip(), "checkpoint": checkpoint, "batch_size": batch_size}
@@ -83,6 +82,13 @@ def evaluate(
         return _keep_threshold(params, examples, out, **how)
     told = {"data_dir": data_dir, "limit": limit, "blacklist": blacklist, "bfloat16": bfloat16}
     return _measure(params, examples, out, options=told, threshold=threshold, gallery=gallery, **how)
+
+
+def _load(checkpoint, bfloat16):
+    from jaxcam.checkpoints import load
+
+    params = load(checkpoint)
+    return params.astype("bfloat16") if bfloat16 else params
 
 
 def _measure(params, examples, out, *, options, **how):
