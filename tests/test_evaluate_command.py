@@ -183,6 +183,10 @@ def test_choose_threshold_writes_the_card(home, tmp_path, capsys):
             ["tiny_imagenet", "--data-dir", "tiny", "--split", "train", "--choose-threshold", "--threshold", "0.2"],
             "and neither --threshold nor --bfloat16",
         ),
+        (
+            ["tiny_imagenet", "--data-dir", "tiny", "--split", "train", "--choose-threshold", "--bfloat16"],
+            "and neither --threshold nor --bfloat16",
+        ),
         (["tiny_imagenet", "--data-dir", "tiny", "--threshold", "2"], "threshold: got 2.0; give a share"),
         (["tiny_imagenet", "--data-dir", "tiny", "--limit", "0"], "got 0; give at least 1"),
         (["folder", "--data-dir", "tiny/train"], "got no image in this class folder"),
