@@ -10,6 +10,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxcam.arrays import Features, Kernel, Logits, Pixels, type_of_array
+from jaxcam.networks.portions import run_stages
 
 
 class Backbone(nn.Module):
@@ -98,8 +99,8 @@ class Classifier(nn.Module):
         """The output of stage `upto` (inclusive; default: the backbone's last)."""
         stage, images = self._stage(upto), self._cast(images)
         if stage in self.backbone.stages:
-            return self.backbone(images, None, stage, train)
-        return self.head(self.backbone(images, train=train), train, upto=stage)
+            return self._run_backbone(images, stage, train)
+        return self.head(self._run_backbone(images, self.backbone.stages[-1], train), train, upto=stage)
 
     def logits(self, features: Float[type_of_array, "..."], since: str | None = None, train: bool = False) -> Logits:
         """Everything after stage `since` (default: the backbone's last, so the head alone)."""
@@ -129,6 +130,9 @@ class Classifier(nn.Module):
     def kernel(self) -> Kernel | None:
         """The (k, c) weights from pooled features to classes, or None for a head that has none."""
         return self.head.kernel() if hasattr(self.head, "kernel") else None
+
+    def _run_backbone(self, images, upto, train):
+        return self.backbone(images, None, upto, train) if train else run_stages(self.backbone, images, upto)
 
     def _cast(self, images):
         """Images in the dtype of the weights, of several the widest; as they are where there are none yet."""
