@@ -96,4 +96,4 @@ def _cores() -> int:
 
 
 def _devices() -> int:
-    return jax.device_count("cpu")
+    return jax.device_count()
