@@ -69,7 +69,7 @@ def test_no_further_than_the_stage_that_is_asked_for():
 @pytest.mark.parametrize(
     "cores, batch, portion", [(1, 5, 1), (2, 32, 2), (2, 33, 3), (4, 6, 6), (6, 32, 8), (2, 31, 31), (8, 4, 4)]
 )
-def test_an_equal_part_of_at_least_an_image_a_core(monkeypatch, cores, batch, portion):
+def test_an_equal_part_of_at_least_an_image_a_core(monkeypatch, one_device, cores, batch, portion):
     monkeypatch.setattr(portions, "_cores", lambda: cores)
     assert portions.portion_of(batch) == portion
 

@@ -29,7 +29,7 @@ def run_stages(backbone: nn.Module, images: Pixels, upto: str) -> Float[Array, "
         The features of that stage.
     """
     scope: Any = backbone.scope
-    portion = images.shape[0] if scope.mutable or _devices() > 1 else portion_of(images.shape[0])
+    portion = images.shape[0] if scope.mutable else portion_of(images.shape[0])
     alone, variables = backbone.unbind()
     early = None if portion == images.shape[0] else early_stage(alone, images.shape[1:], images.dtype, upto)
     if early is None:
@@ -56,10 +56,12 @@ def run_stages(backbone: nn.Module, images: Pixels, upto: str) -> Float[Array, "
 def portion_of(batch: Any) -> Any:
     """How many images to run at a time: the smallest equal part of the batch that gives each core an image.
 
+    With more than one device it is the batch.
+
     >>> portion_of(1)
     1
     """
-    if not isinstance(batch, int):  # of an exported function it may be any
+    if not isinstance(batch, int) or _devices() > 1:  # of an exported function it may be any
         return batch
     return next((size for size in range(_cores(), batch) if batch % size == 0), batch)
 
