@@ -14,23 +14,11 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from benchmarks import (
-    agreement,
-    growth,
-    limits,
-    measuring,
-    runs,
-    with_jaxcam_boxes,
-    with_jaxcam_evaluation,
-    with_opencv,
-    works,
-)
+from benchmarks import agreement, growth, measuring, runs, with_jaxcam_boxes, with_jaxcam_evaluation, with_opencv, works
 from benchmarks.measuring import Contender, Row, Work, by_turns, measure, peak_memory, table
 from benchmarks.subjects import Subject
 
 import jaxcam
-from jaxcam.forward import forward
-from jaxcam.networks import portions
 
 with_torch = pytest.mark.usefixtures("torch_present")
 SMALL = {"batch_size": 2, "size": 64, "rounds": 1, "memory": False, "threads": 1}
@@ -203,18 +191,6 @@ def test_top_classes_are_those_of_the_scores():
     for wrong in ([[2, 1], [0, 1]], [[1, 0], [0, 1]]):
         with pytest.raises(ValueError, match="differ"):
             agreement.top_classes(wrong, scores)
-
-
-def test_operations_are_those_of_all_portions(tmp_path, monkeypatch):
-    monkeypatch.setattr(portions, "_devices", lambda: 1)
-    subject, operations = Subject("mobilenet_v2", str(tmp_path), batch_size=8, size=64), {}
-    for cores in (2, 8):  # 8: the batch at once
-        monkeypatch.setattr(portions, "_cores", lambda cores=cores: cores)
-        jax.clear_caches()
-        operations[cores] = limits.program_of_network(forward, subject).operations
-    assert operations[2] == pytest.approx(operations[8], rel=1e-4)
-    # 0.3 billion multiplications an image of 224 x 224, as its paper says.
-    assert operations[2] == pytest.approx(2 * 8 * 0.3e9 * (64 / 224) ** 2, rel=0.3)
 
 
 def test_a_peer_that_is_missing_is_said():
